@@ -1,0 +1,248 @@
+import { CODES } from './codes.js';
+import { Command, CommandFlag, Peer, PeerType, ResultFlag } from './command.js';
+import { shardOf } from './hash.js';
+import type { Hold } from './holds.js';
+import { judgeCurrencies, mismatch } from './ledger.js';
+import type { Outbox, RefusalDetail } from './outbox.js';
+import { RecordKind, RecordView, RecordWriter } from './record.js';
+import type { State } from './state.js';
+
+/** Transactions that one shard may have asked another about at a time. Rings between shards are sized for it. */
+export const PEER_CREDITS = 32;
+
+/** What a home needs of the shard around it. */
+export interface HomeHost {
+  /** Asks this shard's own owner; the answer comes to {@link Home.answered} later, never from within. */
+  askSelf(job: Job): void;
+  settleSelf(job: Job, lsn: number): void;
+  releaseSelf(job: Job): void;
+  /** Takes a command again that waited for an id. */
+  again(waiting: WaitingCommand): void;
+  /** Applies what the record means for ids and holds of this home. */
+  decided(job: Job, view: RecordView, lsn: number): void;
+  refuse(
+    front: number,
+    slot: number,
+    flags: number,
+    code: number,
+    wait: number,
+    detail: RefusalDetail | undefined,
+  ): void;
+}
+
+/** A command copied out of its ring because it must wait. */
+export interface WaitingCommand {
+  readonly front: number;
+  readonly command: Uint8Array;
+}
+
+/**
+ * The home's side of a transaction that is not decided in one go: it asks the owning shards in ascending order, one after the other, and
+ * when all have said yes claims the LSN, hands over the record and lets them settle; at the first no it lets those asked before release.
+ *
+ * Invariants
+ * - One job per id at a time; commands about an id with a job wait for its end, in their order.
+ * - A credit of the pair is taken with the ask and given back with settle or release, so a ring between shards never lacks room.
+ * - Nothing waits between the claim of an LSN and its record: the room was there before the message that led to it was taken.
+ */
+export class Home {
+  private readonly jobs: (Job | undefined)[] = [];
+  private readonly freeSlots: number[] = [];
+  /** Jobs by word 1 of their id's fingerprint. */
+  private readonly inFlight = new Map<number, Job[]>();
+  private readonly credits: number[];
+  private readonly waitingForCredit: Job[][];
+  private readonly view = new RecordView();
+  /** Jobs under way. */
+  count = 0;
+
+  constructor(
+    private readonly state: State,
+    private readonly out: Outbox,
+    private readonly host: HomeHost,
+    credits: number,
+  ) {
+    this.credits = new Array(state.shards).fill(credits);
+    this.waitingForCredit = Array.from({ length: state.shards }, () => []);
+  }
+
+  /** The job about an id, if there is one. */
+  find(fp: Uint32Array): Job | undefined {
+    if (this.count === 0) return undefined;
+    const jobs = this.inFlight.get(fp[1]!);
+    return jobs?.find((job) => job.fingerprint.every((word, i) => word === fp[i]));
+  }
+
+  start(job: Job): void {
+    job.slot = this.freeSlots.pop() ?? this.jobs.push(undefined) - 1;
+    this.jobs[job.slot] = job;
+    this.count++;
+    const key = job.fingerprint[1]!;
+    const others = this.inFlight.get(key);
+    if (others === undefined) this.inFlight.set(key, [job]);
+    else others.push(job);
+    this.advance(job);
+  }
+
+  get(slot: number): Job {
+    const job = this.jobs[slot];
+    if (job === undefined) throw new Error(`no job ${slot}`);
+    return job;
+  }
+
+  /** Asks the next shard, or decides when all have said yes. */
+  private advance(job: Job): void {
+    const shard = job.participants[job.asked];
+    if (shard === undefined) this.finish(job);
+    else if (shard === this.state.shard) this.host.askSelf(job);
+    else if (this.credits[shard]! > 0) this.ask(shard, job);
+    else this.waitingForCredit[shard]!.push(job);
+  }
+
+  private ask(shard: number, job: Job): void {
+    this.credits[shard]!--;
+    const wordBytes = job.words.length * 4;
+    const m = this.out.peer(shard, PeerType.ask, job.slot, wordBytes + job.payload.length);
+    const ring = this.out.env.peers[shard]!;
+    ring.bytes[m + Peer.kind] = job.kind;
+    ring.bytes[m + Peer.n] = job.n;
+    ring.u32[(m + Peer.words) >> 2] = job.words.length;
+    ring.view.setUint16(m + Peer.presence, job.presence, true);
+    ring.u32[(m + Peer.payloadBytes) >> 2] = job.payload.length;
+    ring.u32.set(job.words, (m + Peer.header) >> 2);
+    ring.bytes.set(job.payload, m + Peer.header + wordBytes);
+  }
+
+  /** Gives back the credit of an ask that came to its end. */
+  private giveBack(shard: number): void {
+    this.credits[shard]!++;
+    const next = this.waitingForCredit[shard]!.shift();
+    if (next !== undefined) this.ask(shard, next);
+  }
+
+  /** A shard has said yes; the currencies of its legs are in the job. */
+  yes(job: Job): void {
+    job.asked++;
+    this.advance(job);
+  }
+
+  /** A shard has said no. */
+  no(job: Job, code: number, wait: number, detail: RefusalDetail | undefined): void {
+    const shard = job.participants[job.asked]!;
+    if (shard !== this.state.shard) this.giveBack(shard);
+    this.refuse(job, code, wait, detail);
+  }
+
+  private refuse(job: Job, code: number, wait: number, detail: RefusalDetail | undefined): void {
+    for (let i = 0; i < job.asked; i++) {
+      const shard = job.participants[i]!;
+      if (shard === this.state.shard) this.host.releaseSelf(job);
+      else {
+        this.out.release(shard, job.slot);
+        this.giveBack(shard);
+      }
+    }
+    this.host.refuse(job.front, job.commandSlot, job.flags, code, wait, detail);
+    this.end(job);
+  }
+
+  /** All have said yes. */
+  private finish(job: Job): void {
+    const view = this.view.over(job.payload, job.payloadView);
+    view.readPayload(0, job.kind, job.n, job.presence);
+    view.c0 = job.c0;
+    view.c1 = job.c1;
+    const code =
+      job.kind === RecordKind.void || job.kind === RecordKind.expire
+        ? 0
+        : judgeCurrencies(view, job.currencies, job.currency, (job.flags & CommandFlag.shareCurrency) !== 0);
+    if (code !== 0) {
+      const account = code === CODES.currency_mismatch.n ? view.account(mismatch.leg) : '';
+      this.refuse(job, code, 0, { account, available: '', required: '', shortage: '' });
+      return;
+    }
+    const lsn = this.out.env.claimLsn();
+    this.out.record(lsn, job.kind, job.n, job.presence, job.c0, job.c1, job.payload, 0, job.payload.length);
+    for (const shard of job.participants) {
+      if (shard === this.state.shard) this.host.settleSelf(job, lsn);
+      else {
+        this.out.settle(shard, job.slot, lsn);
+        this.giveBack(shard);
+      }
+    }
+    this.host.decided(job, view, lsn);
+    if (job.front >= 0) {
+      this.out.answer(job.front, job.commandSlot, CODES.ok.n, ResultFlag.partial, 0, lsn, lsn);
+    }
+    this.end(job);
+  }
+
+  private end(job: Job): void {
+    this.jobs[job.slot] = undefined;
+    this.freeSlots.push(job.slot);
+    this.count--;
+    const key = job.fingerprint[1]!;
+    const others = this.inFlight.get(key)!.filter((other) => other !== job);
+    if (others.length === 0) this.inFlight.delete(key);
+    else this.inFlight.set(key, others);
+    for (const waiting of job.waiting) this.host.again(waiting);
+  }
+}
+
+/** A transaction, end, expiry or reversal under way. */
+export class Job {
+  slot = -1;
+  readonly participants: number[] = [];
+  /** How many participants have said yes. */
+  asked = 0;
+  /** Currency codes by leg, as far as owners have told them. */
+  readonly currencies: Float64Array;
+  readonly payloadView: DataView;
+  readonly waiting: WaitingCommand[] = [];
+  /** The hold that an end ends. */
+  hold: Hold | undefined;
+  /** Code of the currency that all accounts must have, or 0. */
+  currency = 0;
+
+  constructor(
+    /** -1 when nobody waits for an answer (an expiry). */
+    readonly front: number,
+    readonly commandSlot: number,
+    readonly flags: number,
+    readonly fingerprint: Uint32Array,
+    readonly kind: number,
+    readonly n: number,
+    readonly presence: number,
+    readonly payload: Uint8Array,
+    /** Two words a leg; a reversal: then the original's fingerprint (4) and amounts by leg (2 each). */
+    readonly words: Uint32Array,
+    readonly c0: number,
+    readonly c1: number,
+    state: State,
+  ) {
+    this.currencies = new Float64Array(n);
+    this.payloadView = new DataView(payload.buffer, payload.byteOffset, payload.byteLength);
+    const asked = new Set<number>();
+    for (let leg = 0; leg < n; leg++) asked.add(shardOf(words[leg * 2]!, state.shards));
+    if (kind === RecordKind.reversal) asked.add(shardOf(words[2 * n]!, state.shards));
+    this.participants.push(...Array.from(asked).sort((a, b) => a - b));
+  }
+}
+
+/** A scratch buffer for payloads that are composed, not copied. */
+export const composed = new RecordWriter();
+
+/** A command's words and payload out of its message. */
+export function commandParts(
+  bytes: Uint8Array,
+  u32: Uint32Array,
+  view: DataView,
+  m: number,
+): { words: Uint32Array; payload: Uint8Array } {
+  const count = view.getUint16(m + Command.words, true);
+  const from = m + Command.header + count * 4;
+  return {
+    words: u32.slice((m + Command.header) >> 2, ((m + Command.header) >> 2) + count),
+    payload: bytes.slice(from, from + u32[(m + Command.payloadBytes) >> 2]!),
+  };
+}

@@ -1,0 +1,106 @@
+import { IndexTable } from './index-table.js';
+
+/** What a remembered fact says about its id. */
+export const IdKind = {
+  posted: 1,
+  pending: 2,
+  tombstone: 3,
+  reversal: 4,
+  /** Facts about an id, kept under a derived fingerprint: its end, and each of its reversals. */
+  endPosted: 5,
+  endVoided: 6,
+  endExpired: 7,
+  reversedBy: 8,
+} as const;
+
+/** Words of an entry: fingerprint (4), LSN (low; high 16 bits with the kind above), content hash (2). */
+export const ID_ENTRY_WORDS = 8;
+const ENTRIES_PER_SEGMENT = 1 << 13;
+const SEGMENT_WORDS = ENTRIES_PER_SEGMENT * ID_ENTRY_WORDS;
+
+/**
+ * The fingerprint under which a fact about an id is kept: 0 is the id itself, 1 its end, 2 + k its k-th reversal. Only word 1 changes, and
+ * reversibly, so an end found in a checkpoint leads back to its transaction.
+ */
+export function derive(word1: number, fact: number): number {
+  return (word1 ^ Math.imul(fact, 0x9e3779b1)) >>> 0;
+}
+export const FACT_END = 1;
+export const FACT_REVERSAL = 2;
+
+/**
+ * All transaction ids a shard is home of, for ever: 32 bytes each and an index. Entries never change and are kept in the order they came,
+ * in segments, so a checkpoint appends them and growing never copies them.
+ */
+export class IdTable {
+  private readonly segments: Uint32Array[] = [];
+  private readonly index = new IndexTable();
+  /** Facts remembered (ids, ends, reversals). */
+  count = 0;
+  /** Ids of transactions among them. */
+  ids = 0;
+
+  /** Bytes held, slack included. */
+  get byteLength(): number {
+    return this.segments.length * SEGMENT_WORDS * 4 + this.index.byteLength;
+  }
+
+  /** The entry of a fingerprint, or -1. */
+  find(f0: number, f1: number, f2: number, f3: number): number {
+    for (let entry = this.index.first(f1); entry >= 0; entry = this.index.next()) {
+      const words = this.segments[(entry / ENTRIES_PER_SEGMENT) | 0]!;
+      const at = (entry % ENTRIES_PER_SEGMENT) * ID_ENTRY_WORDS;
+      if (words[at] === f0 && words[at + 1] === f1 && words[at + 2] === f2 && words[at + 3] === f3)
+        return entry;
+    }
+    return -1;
+  }
+
+  /** Remembers a fact; the caller has made sure that it is new. @returns its entry */
+  add(
+    f0: number,
+    f1: number,
+    f2: number,
+    f3: number,
+    lsn: number,
+    kind: number,
+    c0: number,
+    c1: number,
+  ): number {
+    const entry = this.count++;
+    const place = entry % ENTRIES_PER_SEGMENT;
+    if (place === 0) this.segments.push(new Uint32Array(SEGMENT_WORDS));
+    const words = this.segments[this.segments.length - 1]!;
+    const at = place * ID_ENTRY_WORDS;
+    words[at] = f0;
+    words[at + 1] = f1;
+    words[at + 2] = f2;
+    words[at + 3] = f3;
+    words[at + 4] = lsn;
+    words[at + 5] = (Math.floor(lsn / 4294967296) & 0xffff) | (kind << 16);
+    words[at + 6] = c0;
+    words[at + 7] = c1;
+    if (kind <= IdKind.reversal) this.ids++;
+    this.index.add(f1, entry);
+    return entry;
+  }
+
+  private word(entry: number, word: number): number {
+    return this.segments[(entry / ENTRIES_PER_SEGMENT) | 0]![
+      (entry % ENTRIES_PER_SEGMENT) * ID_ENTRY_WORDS + word
+    ]!;
+  }
+
+  lsn(entry: number): number {
+    return this.word(entry, 4) + (this.word(entry, 5) & 0xffff) * 4294967296;
+  }
+
+  kind(entry: number): number {
+    return this.word(entry, 5) >>> 16;
+  }
+
+  /** Whether the entry was made with this content. */
+  sameContent(entry: number, c0: number, c1: number): boolean {
+    return this.word(entry, 6) === c0 && this.word(entry, 7) === c1;
+  }
+}

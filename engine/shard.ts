@@ -1,0 +1,393 @@
+import { AccountDesk } from './account-desk.js';
+import { CODES } from './codes.js';
+import { Command, Op, Peer, PeerType } from './command.js';
+import { Home, type HomeHost, type Job, PEER_CREDITS, type WaitingCommand } from './home.js';
+import { fillPlan } from './ledger.js';
+import type { RingConsumer } from './mailbox.js';
+import { Outbox, type RefusalDetail, type ShardEnvironment } from './outbox.js';
+import { Ask, type Change, type OriginalPart, Owner, type OwnerAnswers, type Read } from './owner.js';
+import { RecordKind, RecordView, RecordWriter } from './record.js';
+import type { State } from './state.js';
+import { TransactionDesk } from './transaction-desk.js';
+
+/** Messages taken before what they led to is published: short enough not to keep the writer waiting. */
+const STEP_MESSAGES = 256;
+
+/** Memory that a message is read from: a ring, or a copy of one command. */
+export interface Memory {
+  readonly bytes: Uint8Array;
+  readonly view: DataView;
+  readonly u32: Uint32Array;
+  readonly f64: Float64Array;
+}
+
+/** Memory over a copied command. */
+export function memoryOf(copy: Uint8Array): Memory {
+  return {
+    bytes: copy,
+    view: new DataView(copy.buffer),
+    u32: new Uint32Array(copy.buffer),
+    f64: new Float64Array(copy.buffer),
+  };
+}
+
+/** Something to be taken up between messages, so that no decision is made within another. */
+type Event =
+  | { readonly type: 'yes'; readonly job: Job }
+  | {
+      readonly type: 'no';
+      readonly job: Job;
+      readonly code: number;
+      readonly wait: number;
+      readonly detail: RefusalDetail | undefined;
+    }
+  | { readonly type: 'again'; readonly waiting: WaitingCommand }
+  | { readonly type: 'change'; readonly change: Change };
+
+/**
+ * One shard: takes messages one at a time and decides them. A pure state machine over its mailboxes: no clock (time comes with commands),
+ * no randomness, no I/O. {@link step} never waits; a thread runs it in a blocking loop, a simulator in whatever order it likes.
+ */
+export class Shard implements HomeHost, OwnerAnswers {
+  readonly owner: Owner;
+  readonly home: Home;
+  readonly out: Outbox;
+  /** The highest ledger time that came with a command. */
+  now = 0;
+  /** Steps that did something; the watchdog looks at it. */
+  progress = 0;
+  private readonly transactions: TransactionDesk;
+  private readonly accounts: AccountDesk;
+  private readonly events: Event[] = [];
+  private readonly view = new RecordView();
+  private readonly detail = new RecordWriter();
+  private readonly peerMemory: readonly (RingConsumer | undefined)[];
+
+  constructor(
+    readonly state: State,
+    env: ShardEnvironment,
+    private readonly fronts: readonly RingConsumer[],
+    peers: readonly (RingConsumer | undefined)[],
+    credits = PEER_CREDITS,
+  ) {
+    this.peerMemory = peers;
+    this.out = new Outbox(env);
+    this.owner = new Owner(state, this);
+    this.home = new Home(state, this.out, this, credits);
+    this.transactions = new TransactionDesk(this);
+    this.accounts = new AccountDesk(this);
+  }
+
+  /** Takes what is there, up to a bound, and publishes what it led to. @returns whether anything was done */
+  step(): boolean {
+    let left = this.takeEvents(STEP_MESSAGES);
+    for (let shard = 0; shard < this.peerMemory.length; shard++) {
+      const ring = this.peerMemory[shard];
+      if (ring !== undefined) left = this.drain(ring, shard, false, left);
+    }
+    for (let front = 0; front < this.fronts.length; front++)
+      left = this.drain(this.fronts[front]!, front, true, left);
+    while (left > 0 && this.out.hasRoom() && this.transactions.expireOne(this.now))
+      left = this.takeEvents(left - 1);
+    this.out.publish();
+    if (left === STEP_MESSAGES) return false;
+    this.progress++;
+    return true;
+  }
+
+  private drain(ring: RingConsumer, from: number, isFront: boolean, left: number): number {
+    while (left > 0 && this.out.hasRoom()) {
+      const m = ring.peek();
+      if (m < 0) break;
+      if (isFront) this.take(from, ring, m);
+      else this.takePeer(from, ring, m);
+      ring.pass();
+      left--;
+      if (this.events.length > 0) left = this.takeEvents(left);
+    }
+    ring.release();
+    return left;
+  }
+
+  private takeEvents(left: number): number {
+    while (left > 0 && this.events.length > 0 && this.out.hasRoom()) {
+      this.takeEvent(this.events.shift()!);
+      left--;
+    }
+    return left;
+  }
+
+  private takeEvent(event: Event): void {
+    switch (event.type) {
+      case 'yes':
+        this.home.yes(event.job);
+        break;
+      case 'no':
+        this.home.no(event.job, event.code, event.wait, event.detail);
+        break;
+      case 'again':
+        this.take(event.waiting.front, memoryOf(event.waiting.command), 0);
+        break;
+      case 'change':
+        this.accounts.decideChange(event.change);
+        break;
+    }
+  }
+
+  /** Takes one command. */
+  private take(front: number, memory: Memory, m: number): void {
+    const time = memory.f64[(m + Command.time) >> 3]!;
+    if (time > this.now) this.now = time;
+    const op = memory.bytes[m + Command.op]!;
+    switch (op) {
+      case Op.transaction:
+        this.transactions.create(front, memory, m, RecordKind.posted);
+        break;
+      case Op.pending:
+        this.transactions.create(front, memory, m, RecordKind.pending);
+        break;
+      case Op.reverse:
+        this.transactions.create(front, memory, m, RecordKind.reversal);
+        break;
+      case Op.post:
+        this.transactions.end(front, memory, m, RecordKind.post);
+        break;
+      case Op.void:
+        this.transactions.end(front, memory, m, RecordKind.void);
+        break;
+      case Op.lookup:
+        this.transactions.lookup(front, memory, m);
+        break;
+      case Op.createAccount:
+        this.accounts.create(front, memory, m);
+        break;
+      case Op.updateAccount:
+        this.accounts.update(front, memory, m);
+        break;
+      case Op.readAccount:
+        this.accounts.read(front, memory, m);
+        break;
+      case Op.tick:
+        this.transactions.tick();
+        break;
+      default:
+        throw new Error(`no operation ${op}`);
+    }
+  }
+
+  private takePeer(shard: number, ring: RingConsumer, m: number): void {
+    const slot = ring.u32[(m + Peer.slot) >> 2]!;
+    switch (ring.bytes[m + Peer.type]) {
+      case PeerType.ask:
+        this.takeAsk(shard, slot, ring, m);
+        break;
+      case PeerType.answer:
+        this.takeAnswer(slot, ring, m);
+        break;
+      case PeerType.settle:
+        this.owner.settle(shard, slot, ring.f64[(m + Peer.lsn) >> 3]!);
+        break;
+      case PeerType.release:
+        this.owner.release(shard, slot);
+        break;
+      default:
+        throw new Error('no such message between shards');
+    }
+  }
+
+  private takeAsk(home: number, slot: number, ring: RingConsumer, m: number): void {
+    const words = ring.u32[(m + Peer.words) >> 2]!;
+    const wordsAt = (m + Peer.header) >> 2;
+    this.view.over(ring.bytes, ring.view);
+    this.view.readPayload(
+      m + Peer.header + words * 4,
+      ring.bytes[m + Peer.kind]!,
+      ring.bytes[m + Peer.n]!,
+      ring.view.getUint16(m + Peer.presence, true),
+    );
+    this.askOwner(home, slot, this.view, ring.u32, wordsAt);
+  }
+
+  askSelf(job: Job): void {
+    this.view.over(job.payload, job.payloadView).readPayload(0, job.kind, job.n, job.presence);
+    this.askOwner(this.state.shard, job.slot, this.view, job.words, 0);
+  }
+
+  /** Works out this shard's part of a transaction and puts it to the owner. */
+  private askOwner(home: number, slot: number, view: RecordView, words: Uint32Array, wordsAt: number): void {
+    const { state } = this;
+    const { plan } = state;
+    const tenant = state.tenantOf(view);
+    const code = fillPlan(
+      plan,
+      view,
+      words,
+      wordsAt,
+      state.accounts,
+      tenant.number,
+      state.shard,
+      state.shards,
+    );
+    if (code !== 0) {
+      this.refuseAsk(home, slot, code, 0, {
+        account: view.account(plan.leg),
+        available: '',
+        required: '',
+        shortage: '',
+      });
+      return;
+    }
+    let original: OriginalPart | undefined;
+    const atOriginal = wordsAt + 2 * view.n;
+    if (view.kind === RecordKind.reversal && state.owns(words[atOriginal]!)) {
+      const part = this.transactions.originalPart(view, words, atOriginal);
+      if ('code' in part) {
+        this.refuseAsk(home, slot, part.code, part.wait, undefined);
+        return;
+      }
+      original = part;
+    }
+    this.owner.ask(new Ask(home, slot, view.kind, plan, view.n, original));
+  }
+
+  /** The owner grants: the home learns it, with the currencies of the legs that are here. */
+  yes(ask: Ask): void {
+    const { accounts } = this.state;
+    if (ask.home === this.state.shard) {
+      const job = this.home.get(ask.slot);
+      for (let leg = 0; leg < ask.rowOfLeg.length; leg++) {
+        if (ask.rowOfLeg[leg]! >= 0) job.currencies[leg] = accounts.currencyCode(ask.rowOfLeg[leg]!);
+      }
+      this.events.push({ type: 'yes', job });
+      return;
+    }
+    const m = this.out.peer(ask.home, PeerType.answer, ask.slot, ask.rowOfLeg.length * 8);
+    const ring = this.out.env.peers[ask.home]!;
+    ring.bytes[m + Peer.code] = CODES.ok.n;
+    ring.bytes[m + Peer.n] = ask.rowOfLeg.length;
+    for (let leg = 0; leg < ask.rowOfLeg.length; leg++) {
+      const row = ask.rowOfLeg[leg]!;
+      ring.f64[((m + Peer.header) >> 3) + leg] = row >= 0 ? accounts.currencyCode(row) : 0;
+    }
+  }
+
+  no(ask: Ask, code: number): void {
+    const { row, wait, available, required } = ask.refusal!;
+    this.refuseAsk(ask.home, ask.slot, code, wait, this.detailOf(row, code, available, required));
+  }
+
+  /** What a refusal says about an account. */
+  detailOf(row: number, code: number, available: bigint, required: bigint): RefusalDetail {
+    const account = row >= 0 ? this.state.accounts.name(row) : '';
+    if (code !== CODES.insufficient_funds.n) return { account, available: '', required: '', shortage: '' };
+    return {
+      account,
+      available: String(available),
+      required: String(required),
+      shortage: String(required - available),
+    };
+  }
+
+  private refuseAsk(
+    home: number,
+    slot: number,
+    code: number,
+    wait: number,
+    detail: RefusalDetail | undefined,
+  ): void {
+    if (home === this.state.shard) {
+      this.events.push({ type: 'no', job: this.home.get(slot), code, wait, detail });
+      return;
+    }
+    this.writeDetail(detail);
+    const m = this.out.peer(home, PeerType.answer, slot, this.detail.at);
+    const ring = this.out.env.peers[home]!;
+    ring.bytes[m + Peer.code] = code;
+    ring.bytes[m + Peer.n] = detail === undefined ? 0 : 1;
+    ring.f64[(m + Peer.lsn) >> 3] = wait;
+    ring.bytes.set(this.detail.bytes.subarray(0, this.detail.at), m + Peer.header);
+  }
+
+  private takeAnswer(slot: number, ring: RingConsumer, m: number): void {
+    const job = this.home.get(slot);
+    const code = ring.bytes[m + Peer.code]!;
+    const n = ring.bytes[m + Peer.n]!;
+    if (code === CODES.ok.n) {
+      for (let leg = 0; leg < n; leg++) {
+        const currency = ring.f64[((m + Peer.header) >> 3) + leg]!;
+        if (currency !== 0) job.currencies[leg] = currency;
+      }
+      this.home.yes(job);
+    } else {
+      const detail = n === 0 ? undefined : readDetail(ring.bytes, m + Peer.header);
+      this.home.no(job, code, ring.f64[(m + Peer.lsn) >> 3]!, detail);
+    }
+  }
+
+  settleSelf(job: Job, lsn: number): void {
+    this.owner.settle(this.state.shard, job.slot, lsn);
+  }
+
+  releaseSelf(job: Job): void {
+    this.owner.release(this.state.shard, job.slot);
+  }
+
+  again(waiting: WaitingCommand): void {
+    this.events.push({ type: 'again', waiting });
+  }
+
+  decided(job: Job, view: RecordView, lsn: number): void {
+    this.transactions.decided(job, view, lsn);
+  }
+
+  reversed(ask: Ask, lsn: number): void {
+    const { entry, fingerprint, postingLegs, postingAmounts } = ask.original!;
+    this.state.addReversal(entry, fingerprint, lsn, postingLegs.length, postingLegs, postingAmounts);
+  }
+
+  readDone(read: Read): void {
+    this.accounts.answerRead(read);
+  }
+
+  changeReady(change: Change): void {
+    this.events.push({ type: 'change', change });
+  }
+
+  refuse(
+    front: number,
+    slot: number,
+    flags: number,
+    code: number,
+    wait: number,
+    detail: RefusalDetail | undefined,
+  ): void {
+    if (front < 0) throw new Error(`an expiry was refused with ${code}`);
+    if (detail === undefined || (flags & 1) === 0) {
+      this.out.answer(front, slot, code, 0, 0, 0, wait);
+      return;
+    }
+    this.writeDetail(detail);
+    this.out.answerWith(front, slot, code, 0, 1, 0, wait, this.detail);
+  }
+
+  private writeDetail(detail: RefusalDetail | undefined): void {
+    const { detail: writer } = this;
+    writer.start();
+    if (detail === undefined) return;
+    writer.text(detail.account);
+    writer.text(detail.available);
+    writer.text(detail.required);
+    writer.text(detail.shortage);
+  }
+}
+
+/** Reads what {@link Shard} writes into a refusal: four strings. */
+export function readDetail(bytes: Uint8Array, at: number): RefusalDetail {
+  const texts: string[] = [];
+  for (let i = 0; i < 4; i++) {
+    const length = bytes[at]!;
+    texts.push(Buffer.from(bytes.buffer, bytes.byteOffset + at + 1, length).toString('latin1'));
+    at += 1 + length;
+  }
+  return { account: texts[0]!, available: texts[1]!, required: texts[2]!, shortage: texts[3]! };
+}

@@ -1,0 +1,69 @@
+import { Command } from 'commander';
+import { resolveConfig } from '../config.js';
+import { EXIT, exitWith } from './exit.js';
+import { addConfigOptions } from './options.js';
+import { paint } from './style.js';
+
+export function verifyCommand(): Command {
+  return addConfigOptions(new Command('verify'), ['data'])
+    .description('check a data directory from its first byte to its last; the server must be stopped')
+    .option('--json', 'print the report as JSON')
+    .action(verifyData);
+}
+
+async function verifyData(flags: { data?: string; json?: true }): Promise<void> {
+  try {
+    const { data } = resolveConfig(flags).config;
+    const { verify } = await import('../../wal/verify.js');
+    const progress = new Progress();
+    const report = await verify({ data, onProgress: (p) => progress.show(p) });
+    progress.clear();
+    process.stdout.write(flags.json ? `${JSON.stringify(report, null, 2)}\n` : describe(report));
+    process.exitCode = report.ok ? 0 : EXIT.findings;
+  } catch (error) {
+    exitWith(error);
+  }
+}
+
+interface Report {
+  readonly ok: boolean;
+  readonly findings: readonly { readonly where: string; readonly problem: string }[];
+  readonly segments: number;
+  readonly batches: number;
+  readonly lsn: number;
+  readonly transactions: number;
+  readonly accounts: number;
+  readonly checkpointLsn: number;
+}
+
+function describe(report: Report): string {
+  const lines = report.findings.map(
+    ({ where, problem }) => `${paint('red', where, process.stdout)}: ${problem}`,
+  );
+  lines.push(
+    `segments ${report.segments}, batches ${report.batches}, lsn ${report.lsn}, checkpoint at lsn ${report.checkpointLsn}`,
+    `transactions ${report.transactions}, accounts ${report.accounts}`,
+    report.ok
+      ? paint('green', 'sound', process.stdout)
+      : paint('red', `${report.findings.length} findings`, process.stdout),
+  );
+  return `${lines.join('\n')}\n`;
+}
+
+/** One line on a terminal that is written over; nothing elsewhere. */
+class Progress {
+  private shownAtMs = 0;
+
+  show({ phase, done, total }: { phase: string; done: number; total: number }): void {
+    if (!process.stderr.isTTY) return;
+    const nowMs = performance.now();
+    if (nowMs - this.shownAtMs < 100 && done < total) return;
+    this.shownAtMs = nowMs;
+    const share = total > 0 ? ` ${Math.floor((100 * done) / total)} %` : '';
+    process.stderr.write(`\r\u001b[K${phase}${share}`);
+  }
+
+  clear(): void {
+    if (process.stderr.isTTY) process.stderr.write('\r\u001b[K');
+  }
+}

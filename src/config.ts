@@ -1,0 +1,281 @@
+/**
+ * Every option and limit, in one place: from the command line, else from the environment, else the default. Values are
+ * checked once, here; behind this module a `Config` is right.
+ */
+import { isIP } from 'node:net';
+import {
+  BATCH_MAX,
+  BODY_BYTES_MAX,
+  FRAME_BYTES_MAX,
+  METADATA_BYTES_MAX,
+  POSTINGS_MAX,
+  SHARDS_MAX,
+} from '../engine/limits.js';
+
+export interface Config {
+  /** The data directory. */
+  readonly data: string;
+  /** 0 = any free port. */
+  readonly port: number;
+  readonly host: string;
+  /** Shard threads, 1-16. */
+  readonly shards: number | 'auto';
+  readonly gateways: number;
+  readonly auth: 'off' | 'jwt';
+  readonly analytics: 'off';
+  /** File with the public key (PEM or JWK) that tokens are checked with. */
+  readonly jwtKey: string | undefined;
+  /** Secret of HS256 tokens. */
+  readonly jwtSecret: string | undefined;
+  readonly logLevel: LogLevel;
+  /** Commands of one connection that may await their answer. */
+  readonly inFlightPerConnection: number;
+  /** Commands of all connections that may await their answer. */
+  readonly inFlight: number;
+  /** Bytes of replies a connection may leave unread before it is closed. */
+  readonly backpressureBytes: number;
+  /** Seconds without a sign of life after which a connection is closed. */
+  readonly idleTimeoutS: number;
+  /** Seconds a stop waits for answers at most. */
+  readonly drainS: number;
+  /** Verified tokens that are remembered. */
+  readonly tokenCache: number;
+  /** Records between two checkpoints. */
+  readonly checkpointRecords: number;
+}
+
+const LOG_LEVELS = ['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent'] as const;
+export type LogLevel = (typeof LOG_LEVELS)[number];
+
+/** What the user gave cannot be used. One problem per line. */
+export class ConfigError extends Error {
+  override readonly name = 'ConfigError';
+  constructor(readonly problems: readonly string[]) {
+    super(problems.join('\n'));
+  }
+}
+
+/** How one option is given, read and shown. */
+export interface OptionSpec<T = unknown> {
+  readonly help: string;
+  readonly fallback: T;
+  /** What stands for the value in the help; without one the option comes from the environment only. */
+  readonly placeholder?: string;
+  /** Shown as set or unset only. */
+  readonly secret?: true;
+  /** @throws Error that says what is expected */
+  readonly parse: (text: string) => T;
+}
+
+type OptionSpecs = { readonly [K in keyof Config]: OptionSpec<Config[K]> };
+
+/** In the order they are shown. */
+export const OPTIONS: OptionSpecs = {
+  data: { help: 'data directory', placeholder: 'dir', fallback: './data', parse: text },
+  port: { help: 'port to listen on, 0 for any', placeholder: 'n', fallback: 8080, parse: integer(0, 65_535) },
+  host: { help: 'address to listen on', placeholder: 'address', fallback: '127.0.0.1', parse: text },
+  shards: {
+    help: `shard threads, 1-${SHARDS_MAX} or auto`,
+    placeholder: 'n',
+    fallback: 'auto',
+    parse: (given) => (given === 'auto' ? 'auto' : integer(1, SHARDS_MAX)(given)),
+  },
+  gateways: { help: 'gateway threads', placeholder: 'n', fallback: 1, parse: oneGateway },
+  auth: {
+    help: 'who may call: jwt, or off (tenant "dev", loopback only)',
+    placeholder: 'mode',
+    fallback: 'jwt',
+    parse: oneOf(['off', 'jwt'] as const),
+  },
+  analytics: { help: 'analytics: off', placeholder: 'mode', fallback: 'off', parse: noAnalytics },
+  jwtKey: {
+    help: 'file with the public key of tokens, PEM or JWK (Ed25519 or RSA)',
+    placeholder: 'file',
+    fallback: undefined,
+    parse: text,
+  },
+  jwtSecret: {
+    help: 'secret of HS256 tokens, at least 32 bytes',
+    fallback: undefined,
+    secret: true,
+    parse: text,
+  },
+  logLevel: { help: LOG_LEVELS.join(', '), placeholder: 'level', fallback: 'info', parse: oneOf(LOG_LEVELS) },
+  inFlightPerConnection: {
+    help: 'commands one connection may have in flight',
+    placeholder: 'n',
+    fallback: 4096,
+    parse: integer(1, 1 << 20),
+  },
+  inFlight: {
+    help: 'commands all connections may have in flight',
+    placeholder: 'n',
+    fallback: 131_072,
+    parse: integer(1, 1 << 24),
+  },
+  backpressureBytes: {
+    help: 'bytes of unread replies before a connection is closed',
+    placeholder: 'n',
+    fallback: 1 << 20,
+    parse: integer(1 << 14, 1 << 28),
+  },
+  idleTimeoutS: {
+    help: 'seconds without a sign of life before a connection is closed',
+    placeholder: 's',
+    fallback: 120,
+    parse: integer(9, 960),
+  },
+  drainS: {
+    help: 'seconds a stop waits for answers at most',
+    placeholder: 's',
+    fallback: 30,
+    parse: integer(0, 3600),
+  },
+  tokenCache: {
+    help: 'verified tokens that are remembered',
+    placeholder: 'n',
+    fallback: 10_000,
+    parse: integer(0, 1 << 20),
+  },
+  checkpointRecords: {
+    help: 'records between two checkpoints',
+    placeholder: 'n',
+    fallback: 200_000,
+    parse: integer(1, 1_000_000_000),
+  },
+};
+
+export const OPTION_NAMES = Object.keys(OPTIONS) as (keyof Config)[];
+
+/** What the wire contract fixes; shown with the options, changed by nobody. */
+export const FIXED_LIMITS = {
+  frameBytes: FRAME_BYTES_MAX,
+  bodyBytes: BODY_BYTES_MAX,
+  batch: BATCH_MAX,
+  postings: POSTINGS_MAX,
+  metadataBytes: METADATA_BYTES_MAX,
+} as const;
+
+export type Source = 'option' | 'environment' | 'default';
+
+export interface ResolvedConfig {
+  readonly config: Config;
+  readonly sources: { readonly [K in keyof Config]: Source };
+}
+
+/** `jwtSecret` → `KASSA_JWT_SECRET`. */
+export function environmentName(name: keyof Config): string {
+  return `KASSA_${name.replace(/[A-Z]/g, (c) => `_${c}`).toUpperCase()}`;
+}
+
+/** `jwtKey` → `--jwt-key`. */
+export function flagName(name: keyof Config): string {
+  return `--${name.replace(/[A-Z]/g, (c) => `-${c.toLowerCase()}`)}`;
+}
+
+/**
+ * Reads every option. An empty environment variable counts as unset.
+ * @param flags values given on the command line, by option name
+ * @throws ConfigError naming every value that cannot be used
+ */
+export function resolveConfig(
+  flags: { readonly [name: string]: unknown } = {},
+  environment: NodeJS.ProcessEnv = process.env,
+): ResolvedConfig {
+  const config: Record<string, unknown> = {};
+  const sources: Record<string, Source> = {};
+  const problems: string[] = [];
+  for (const name of OPTION_NAMES) {
+    const spec: OptionSpec = OPTIONS[name];
+    const flag = spec.secret ? undefined : flags[name];
+    const given = flag ?? (environment[environmentName(name)] || undefined);
+    sources[name] = flag !== undefined ? 'option' : given !== undefined ? 'environment' : 'default';
+    try {
+      config[name] = given === undefined ? spec.fallback : spec.parse(String(given));
+    } catch (error) {
+      const label = sources[name] === 'option' ? flagName(name) : environmentName(name);
+      problems.push(`${label}: ${(error as Error).message}`);
+    }
+  }
+  if (problems.length > 0) throw new ConfigError(problems);
+  return { config: config as unknown as Config, sources: sources as ResolvedConfig['sources'] };
+}
+
+/** What keeps a server from starting with options that are right one by one; empty when nothing does. */
+export function obstacles(config: Config): string[] {
+  if (config.auth === 'off') {
+    if (isLoopback(config.host)) return [];
+    return [
+      `--auth off serves anyone who can connect, so it works on loopback only (127.0.0.1, ::1, localhost), not on ` +
+        `${config.host}. Use --auth jwt, or --host 127.0.0.1.`,
+    ];
+  }
+  if (config.jwtSecret !== undefined && config.jwtKey !== undefined) {
+    return [
+      'KASSA_JWT_SECRET and --jwt-key are both set: tokens are checked with one of them. Unset the other.',
+    ];
+  }
+  if (config.jwtSecret === undefined && config.jwtKey === undefined) {
+    return [
+      [
+        '--auth jwt needs something to check tokens with. Either a secret:',
+        '  export KASSA_JWT_SECRET=$(openssl rand -base64 32)',
+        'or the public key of who signs them:',
+        '  openssl genpkey -algorithm ed25519 -out private.pem && openssl pkey -in private.pem -pubout -out public.pem',
+        '  kassa serve --jwt-key public.pem',
+        'Make tokens with "kassa token --help". To try Kassa without tokens on this machine: --auth off',
+      ].join('\n'),
+    ];
+  }
+  return [];
+}
+
+/** @returns the options of a server that may start. @throws ConfigError */
+export function loadConfig(
+  flags: { readonly [name: string]: unknown } = {},
+  environment: NodeJS.ProcessEnv = process.env,
+): Config {
+  const { config } = resolveConfig(flags, environment);
+  const problems = obstacles(config);
+  if (problems.length > 0) throw new ConfigError(problems);
+  return config;
+}
+
+/** Whether only this machine can reach the host: 127.0.0.0/8, ::1, localhost. */
+export function isLoopback(host: string): boolean {
+  const address = host.toLowerCase().replace(/^\[(.*)\]$/, '$1');
+  if (address === 'localhost' || address === '::1') return true;
+  return isIP(address) === 4 && address.startsWith('127.');
+}
+
+function text(given: string): string {
+  if (given.trim() === '') throw new Error('must not be empty');
+  return given;
+}
+
+function integer(min: number, max: number): (given: string) => number {
+  return (given) => {
+    const n = /^\d{1,12}$/.test(given) ? Number(given) : Number.NaN;
+    if (n >= min && n <= max) return n;
+    throw new Error(`must be an integer from ${min} to ${max}, not "${given}"`);
+  };
+}
+
+function oneOf<T extends string>(choices: readonly T[]): (given: string) => T {
+  return (given) => {
+    const choice = choices.find((c) => c === given);
+    if (choice !== undefined) return choice;
+    throw new Error(`must be one of ${choices.join(', ')}, not "${given}"`);
+  };
+}
+
+function oneGateway(given: string): number {
+  const n = integer(1, 64)(given);
+  if (n !== 1) throw new Error('this release runs one gateway thread; use 1');
+  return n;
+}
+
+function noAnalytics(given: string): 'off' {
+  if (given === 'off') return given;
+  throw new Error(`this release has no analytics; use off, not "${given}"`);
+}

@@ -1,0 +1,47 @@
+import { parse } from 'lossless-json';
+import type { AccountInput } from '../../engine/types.js';
+import type { Balance } from './reconcile.js';
+
+const ACCOUNTS_AT_ONCE = 1_000;
+const READS_AT_ONCE = 8;
+
+/** Creates accounts over HTTP. @throws Error when one of them is refused */
+export async function createAccounts(
+  url: string,
+  token: string,
+  accounts: readonly AccountInput[],
+): Promise<void> {
+  for (let from = 0; from < accounts.length; from += ACCOUNTS_AT_ONCE) {
+    const body = JSON.stringify({ accounts: accounts.slice(from, from + ACCOUNTS_AT_ONCE) });
+    const reply = await call(`${url}/v1/accounts/batch`, token, body);
+    const refused = (reply['results'] as { ok: boolean }[]).find(({ ok }) => !ok);
+    if (refused !== undefined) throw new Error(`an account was refused: ${JSON.stringify(refused)}`);
+  }
+}
+
+/** Reads the balances of accounts over HTTP, exactly. @throws Error for any other answer */
+export async function readBalances(
+  url: string,
+  token: string,
+  accounts: readonly string[],
+): Promise<Map<string, Balance>> {
+  const balances = new Map<string, Balance>();
+  const left = [...accounts];
+  const reader = async () => {
+    for (let account = left.pop(); account !== undefined; account = left.pop()) {
+      const path = `/v1/accounts/${encodeURIComponent(account)}/balance`;
+      balances.set(account, (await call(url + path, token)) as unknown as Balance);
+    }
+  };
+  await Promise.all(Array.from({ length: READS_AT_ONCE }, reader));
+  return balances;
+}
+
+/** Every number of the replies read here is an integer, and comes as bigint. */
+async function call(url: string, token: string, body?: string): Promise<Record<string, unknown>> {
+  const headers = { authorization: `Bearer ${token}`, 'content-type': 'application/json' };
+  const response = await fetch(url, body === undefined ? { headers } : { method: 'POST', headers, body });
+  const text = await response.text();
+  if (!response.ok) throw new Error(`${url} answered ${response.status}: ${text}`);
+  return parse(text, undefined, (number) => BigInt(number)) as Record<string, unknown>;
+}

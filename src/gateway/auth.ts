@@ -1,0 +1,188 @@
+/**
+ * Who is calling. A token says tenant, subject and role; the server's configuration alone says by which key and
+ * algorithm it is checked.
+ */
+import { errors, type JWTPayload, jwtVerify, SignJWT } from 'jose';
+import { ID_BYTES_MAX, NAME_BYTES_MAX } from '../../engine/limits.js';
+import type { Config } from '../config.js';
+import type { Caller, Session } from '../session.js';
+import { readPublicKey, secretKey, type TokenKey } from './keys.js';
+import { isRole, ROLE_NAMES, ROLES, type Role } from './roles.js';
+
+/** The caller has not shown who he is. The message is meant for him. */
+export class AuthError extends Error {
+  override readonly name = 'AuthError';
+}
+
+/** A caller, until when, and the session that was made for him (HTTP requests share it). */
+export interface Identity {
+  readonly caller: Caller;
+  /** Milliseconds since 1970; Infinity without `exp`. */
+  readonly expiresAtMs: number;
+  session?: Session;
+}
+
+export interface Authenticator {
+  /** True when nobody is asked for a token. */
+  readonly open: boolean;
+  /** The identity of a token that was verified before and has not expired. */
+  known(token: string | undefined): Identity | undefined;
+  /** @throws AuthError */
+  verify(token: string | undefined): Promise<Identity>;
+}
+
+/** @throws ConfigError when the key file cannot be used */
+export function createAuthenticator(config: Config): Authenticator {
+  if (config.auth === 'off') return new OpenAuthenticator();
+  const key = config.jwtKey === undefined ? secretKey(config.jwtSecret ?? '') : readPublicKey(config.jwtKey);
+  return new TokenAuthenticator(key, config.tokenCache);
+}
+
+/** `--auth off`: everyone is `dev` with every permission. */
+class OpenAuthenticator implements Authenticator {
+  readonly open = true;
+  private readonly identity: Identity = {
+    caller: { tenant: 'dev', by: 'dev', permissions: ROLES.admin },
+    expiresAtMs: Number.POSITIVE_INFINITY,
+  };
+
+  known(): Identity {
+    return this.identity;
+  }
+
+  async verify(): Promise<Identity> {
+    return this.identity;
+  }
+}
+
+/**
+ * Verified tokens are remembered, least recently used out first: HTTP callers send theirs with every request, and a
+ * signature check takes longer than a sale.
+ */
+export class TokenAuthenticator implements Authenticator {
+  readonly open = false;
+  private readonly verified = new Map<string, Identity>();
+
+  constructor(
+    private readonly key: TokenKey,
+    private readonly capacity: number,
+    private readonly now: () => number = Date.now,
+  ) {}
+
+  known(token: string | undefined): Identity | undefined {
+    if (token === undefined) return undefined;
+    const identity = this.verified.get(token);
+    if (identity === undefined) return undefined;
+    this.verified.delete(token);
+    if (identity.expiresAtMs <= this.now()) return undefined;
+    this.verified.set(token, identity);
+    return identity;
+  }
+
+  async verify(token: string | undefined): Promise<Identity> {
+    if (token === undefined) throw new AuthError('a bearer token is needed');
+    const payload = await this.check(token);
+    const identity = toIdentity(payload);
+    if (this.capacity > 0) {
+      if (this.verified.size >= this.capacity) this.verified.delete(this.verified.keys().next().value!);
+      this.verified.set(token, identity);
+    }
+    return identity;
+  }
+
+  private async check(token: string): Promise<JWTPayload> {
+    try {
+      const options = { algorithms: [this.key.algorithm], currentDate: new Date(this.now()) };
+      return (await jwtVerify(token, this.key.key, options)).payload;
+    } catch (error) {
+      throw new AuthError(explain(error));
+    }
+  }
+}
+
+function explain(error: unknown): string {
+  if (error instanceof errors.JWTExpired) return 'the token has expired';
+  if (error instanceof errors.JOSEAlgNotAllowed) return 'the token has an algorithm that is not used here';
+  if (error instanceof errors.JWTClaimValidationFailed)
+    return `the token's "${error.claim}" is not valid (yet)`;
+  if (error instanceof errors.JWSSignatureVerificationFailed)
+    return 'the signature of the token is not valid';
+  return 'the token is not a valid JWT';
+}
+
+const ID = /^[A-Za-z0-9._:@{}-]+$/;
+const PRINTABLE = /^[\x20-\x7e]+$/;
+
+/** What a token may say; `kassa token` writes it, the server reads it. */
+export interface Claims {
+  readonly tenant: string;
+  readonly sub: string;
+  readonly role: Role;
+  readonly terminal?: string;
+  readonly accounts?: readonly string[];
+}
+
+/**
+ * Checks the claims of a token whose signature is valid, or those to be signed.
+ * @throws AuthError naming the claim at fault
+ */
+export function checkClaims(claims: Readonly<Record<string, unknown>>): Claims {
+  const { tenant, sub, role, terminal, accounts } = claims;
+  if (!isText(tenant, ID, ID_BYTES_MAX)) {
+    throw new AuthError(`"tenant" must be 1-${ID_BYTES_MAX} characters of A-Z a-z 0-9 . _ : @ - { }`);
+  }
+  if (!isText(sub, PRINTABLE, NAME_BYTES_MAX)) {
+    throw new AuthError(`"sub" must be 1-${NAME_BYTES_MAX} printable ASCII characters`);
+  }
+  if (!isRole(role)) throw new AuthError(`"role" must be one of ${ROLE_NAMES.join(', ')}`);
+  if (terminal !== undefined && !isText(terminal, PRINTABLE, NAME_BYTES_MAX)) {
+    throw new AuthError(`"terminal" must be 1-${NAME_BYTES_MAX} printable ASCII characters`);
+  }
+  if (accounts !== undefined && !isPrefixes(accounts)) {
+    throw new AuthError('"accounts" must be an array of prefixes of account ids');
+  }
+  return {
+    tenant,
+    sub,
+    role,
+    ...(terminal !== undefined && { terminal }),
+    ...(accounts !== undefined && { accounts }),
+  };
+}
+
+function isText(value: unknown, alphabet: RegExp, bytesMax: number): value is string {
+  return typeof value === 'string' && value.length <= bytesMax && alphabet.test(value);
+}
+
+function isPrefixes(value: unknown): value is readonly string[] {
+  return Array.isArray(value) && value.every((prefix) => isText(prefix, ID, ID_BYTES_MAX));
+}
+
+function toIdentity(payload: JWTPayload): Identity {
+  const { tenant, sub, role, terminal, accounts } = checkClaims(payload);
+  return {
+    caller: {
+      tenant,
+      by: sub,
+      permissions: ROLES[role],
+      ...(terminal !== undefined && { terminal }),
+      ...(accounts !== undefined && { accounts }),
+    },
+    expiresAtMs: payload.exp === undefined ? Number.POSITIVE_INFINITY : payload.exp * 1000,
+  };
+}
+
+/**
+ * Signs a token.
+ * @param expiresInS seconds from now; without it the token is good until the key changes
+ * @throws AuthError for claims that no server would accept
+ */
+export async function signToken(claims: Claims, key: TokenKey, expiresInS?: number): Promise<string> {
+  const { sub, ...rest } = checkClaims({ ...claims });
+  const token = new SignJWT(rest)
+    .setProtectedHeader({ alg: key.algorithm, typ: 'JWT' })
+    .setSubject(sub)
+    .setIssuedAt();
+  if (expiresInS !== undefined) token.setExpirationTime(Math.floor(Date.now() / 1000) + expiresInS);
+  return token.sign(key.key);
+}

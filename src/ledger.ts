@@ -1,0 +1,122 @@
+import { SHARDS_MAX } from '../engine/limits.js';
+import { type CallerPrefix, prefixOf } from './ledger/caller.js';
+import { LedgerSession } from './ledger/ledger-session.js';
+import { startThreads, type Threads } from './ledger/threads.js';
+import type { Caller, Session } from './session.js';
+
+/** Where the data is and how it is run. */
+export interface LedgerOptions {
+  /** The data directory; made when it is not there. One process at a time. */
+  readonly data: string;
+  /** Shard threads, 1-16; default 1. May change between runs on the same data. */
+  readonly shards?: number;
+  /** Bytes of a log segment; default 256 MiB. */
+  readonly segmentBytes?: number;
+  /** Records between two checkpoints; default 200,000. */
+  readonly checkpointRecords?: number;
+  /** Called once when the ledger can no longer go on. Default: say why on stderr and exit with 70. */
+  readonly onFatal?: (reason: Error) => void;
+}
+
+/** Figures of a running ledger; counts since it was opened unless said otherwise. */
+export interface LedgerStats {
+  readonly shards: number;
+  /** The highest LSN claimed, and the highest known to be synced. */
+  readonly lsn: number;
+  readonly durableLsn: number;
+  readonly accounts: number;
+  readonly accountBytes: number;
+  /** Transaction ids remembered, for as long as the ledger. */
+  readonly rememberedIds: number;
+  /** Memory they take, tables' slack included. */
+  readonly rememberedIdBytes: number;
+  readonly openHolds: number;
+  /** Transactions that wait for another shard or an earmark. */
+  readonly jobs: number;
+  readonly inFlight: number;
+  readonly commits: number;
+  /** The LSN that the newest checkpoint stands for. */
+  readonly checkpointLsn: number;
+}
+
+/** An open ledger. */
+export interface Ledger {
+  /** A UUID, made with the ledger. */
+  readonly id: string;
+  /**
+   * A session on behalf of a caller. Cheap; make one per connection.
+   * @param options.textAmounts whether amounts may be strings of digits, as in JSON (default true; MessagePack has integers)
+   * @throws RangeError for a malformed caller
+   */
+  as(caller: Caller, options?: { readonly textAmounts?: boolean }): Session;
+  stats(): LedgerStats;
+  /** Called after a run of compact answers was given: the moment to flush sockets. */
+  onAnswered: (() => void) | undefined;
+  /** Answers what it has accepted, syncs, stops the threads, releases the directory. New commands get `not_ready`. */
+  close(): Promise<void>;
+}
+
+/**
+ * Opens or recovers a data directory and starts its threads: the log writer, the shards, the reader of stored records and the checkpointer.
+ *
+ * What a caller may rely on
+ * - An answer, refusals and reads included, is given only when everything it shows is synced to the log. Whatever was answered is there
+ *   after a crash; what was not answered may be there or not, and sending it again with the same id settles it.
+ * - Each id leads to one outcome, for as long as the ledger lives. The same content again is a duplicate, another content is refused.
+ * - A transaction is applied whole, at one LSN, or not at all. Limits hold at every LSN.
+ * - Operations in flight have no order among each other; one that was answered comes before one that is sent afterwards.
+ * - Refusals are values (`ok: false`); a promise is rejected only by a bug or when the ledger died.
+ * - If a thread dies or a commit fails the whole ledger stops (see `onFatal`): no answer is given that could not be kept.
+ *
+ * @throws DirectoryInUseError, DamagedLogError, NewerFormatError, or what the file system says
+ */
+export async function openLedger(options: LedgerOptions): Promise<Ledger> {
+  const shards = options.shards ?? 1;
+  if (!Number.isInteger(shards) || shards < 1 || shards > SHARDS_MAX) {
+    throw new RangeError(`shards: a whole number from 1 to ${SHARDS_MAX}, not ${shards}`);
+  }
+  return new OpenLedger(await startThreads({ ...options, shards }));
+}
+
+class OpenLedger implements Ledger {
+  readonly id: string;
+
+  constructor(private readonly threads: Threads) {
+    this.id = threads.ledgerId;
+  }
+
+  get onAnswered(): (() => void) | undefined {
+    return this.threads.front.onAnswered;
+  }
+  set onAnswered(then: (() => void) | undefined) {
+    this.threads.front.onAnswered = then;
+  }
+
+  as(caller: Caller, options?: { readonly textAmounts?: boolean }): Session {
+    const prefix: CallerPrefix = prefixOf(caller, this.threads.key, options?.textAmounts ?? true);
+    return new LedgerSession(caller, prefix, this.threads);
+  }
+
+  stats(): LedgerStats {
+    const { control, front, shards, checkpointLsn } = this.threads;
+    const figures = control.sumFigures(shards);
+    return {
+      shards,
+      lsn: control.claimedLsn(),
+      durableLsn: control.durableLsn(),
+      accounts: figures.accounts,
+      accountBytes: figures.accountBytes,
+      rememberedIds: figures.ids,
+      rememberedIdBytes: figures.idBytes,
+      openHolds: figures.holds,
+      jobs: figures.jobs,
+      inFlight: front.inFlight,
+      commits: control.commits(),
+      checkpointLsn,
+    };
+  }
+
+  close(): Promise<void> {
+    return this.threads.close();
+  }
+}

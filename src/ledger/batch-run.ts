@@ -1,0 +1,125 @@
+import { Result } from '../../engine/command.js';
+import type { RingConsumer } from '../../engine/mailbox.js';
+import type { CommandEncoder } from './encoder.js';
+import type { Front, Handler } from './front.js';
+import { type Answer, copyAnswer } from './ledger-session.js';
+
+type Held = NonNullable<ReturnType<Front['hold']>>;
+
+/** An entry that another of the batch waits for, until it is decided. */
+interface Entry {
+  readonly home: number;
+  /** All its accounts are at its home, and it was sent at once: what follows it there is decided after it. */
+  readonly isOrdered: boolean;
+  isDecided: boolean;
+  /** Entries that it waits for. */
+  waits: number;
+  held: Held | undefined;
+  readonly followers: Entry[];
+}
+
+/**
+ * The entries of one batch on their way. Those that share an account or an id are decided in their order: with one shard the order in its
+ * mailbox does that; with several an entry is held back until the earlier ones are decided, unless both belong wholly to one shard.
+ */
+export class BatchRun implements Handler {
+  private readonly answersByEntry: (Answer | undefined)[];
+  private readonly codesByEntry: Uint8Array;
+  private left: number;
+  private highestLsn = 0;
+  private isComplete = false;
+  private onCodes: ((codes: Uint8Array, lsn: number) => void) | undefined;
+  private onAnswers: ((answers: readonly (Answer | undefined)[]) => void) | undefined;
+  private readonly entries: (Entry | undefined)[] = [];
+  /** The last entry that named an account or id. */
+  private readonly last = new Map<string, Entry>();
+  private readonly unwatch: (() => void) | undefined;
+
+  constructor(
+    private readonly front: Front,
+    size: number,
+  ) {
+    this.left = size;
+    this.answersByEntry = new Array(size).fill(undefined);
+    this.codesByEntry = new Uint8Array(size);
+    this.unwatch = front.shards > 1 ? front.watchDecisions() : undefined;
+  }
+
+  /** An entry that was refused before it was sent. */
+  skip(): void {
+    this.left--;
+    this.checkComplete();
+  }
+
+  /** Sends the entry that the encoder holds, or holds it back. Room for the whole batch was there when it began. */
+  add(encoder: CommandEncoder, id: string, accounts: readonly string[], index: number): void {
+    if (this.front.shards === 1) {
+      this.front.send(encoder, this, index);
+      return;
+    }
+    const home = encoder.shard(this.front.shards);
+    const isLocal = encoder.isLocal(this.front.shards);
+    const earlier = new Set<Entry>();
+    const keys = [`t${id}`, ...accounts.map((account) => `a${account}`)];
+    for (const key of keys) {
+      const other = this.last.get(key);
+      if (other === undefined || other.isDecided) continue;
+      if (!(isLocal && other.isOrdered && other.home === home)) earlier.add(other);
+    }
+    const entry: Entry = {
+      home,
+      isOrdered: isLocal && earlier.size === 0,
+      isDecided: false,
+      waits: earlier.size,
+      held: undefined,
+      followers: [],
+    };
+    for (const key of keys) this.last.set(key, entry);
+    for (const other of earlier) other.followers.push(entry);
+    this.entries[index] = entry;
+    if (earlier.size === 0) this.front.send(encoder, this, index);
+    else entry.held = this.front.hold(encoder, this, index);
+  }
+
+  decided(index: number): void {
+    const entry = this.entries[index];
+    if (entry === undefined || entry.isDecided) return;
+    entry.isDecided = true;
+    for (const follower of entry.followers) {
+      if (--follower.waits === 0) this.front.sendHeld(follower.held!);
+    }
+  }
+
+  done(index: number, ring: RingConsumer, m: number): void {
+    const lsn = ring.f64[(m + Result.lsn) >> 3]!;
+    if (lsn > this.highestLsn) this.highestLsn = lsn;
+    this.codesByEntry[index] = ring.bytes[m + Result.code]!;
+    if (this.onAnswers !== undefined || this.onCodes === undefined)
+      this.answersByEntry[index] = copyAnswer(ring, m);
+    this.left--;
+    this.checkComplete();
+  }
+
+  private checkComplete(): void {
+    if (this.left > 0 || this.isComplete) return;
+    if (this.onCodes === undefined && this.onAnswers === undefined) return;
+    this.isComplete = true;
+    this.unwatch?.();
+    this.onCodes?.(this.codesByEntry, this.highestLsn);
+    this.onAnswers?.(this.answersByEntry);
+  }
+
+  /** Gives codes by entry and the highest LSN when all are answered. Call it once all entries are added. */
+  codes(then: (codes: Uint8Array, lsn: number) => void): void {
+    this.onCodes = then;
+    this.checkComplete();
+  }
+
+  /** Whole answers by entry; undefined for those that were skipped. */
+  answers(): Promise<readonly (Answer | undefined)[]> {
+    return new Promise((resolve) => {
+      this.onAnswers = resolve;
+      this.checkComplete();
+    });
+  }
+}

@@ -1,0 +1,217 @@
+import { AccountFlag } from '../../engine/account-desk.js';
+import { ACCOUNT_TYPES } from '../../engine/accounts.js';
+import { IdKind } from '../../engine/ids.js';
+import { Has, RecordKind, type RecordView } from '../../engine/record.js';
+import type {
+  AccountBody,
+  BalanceBody,
+  EndBody,
+  Metadata,
+  PostingBody,
+  ReversalBody,
+  TransactionBody,
+  TransactionStatus,
+} from '../../engine/types.js';
+import { type Fact, viewOf } from './facts.js';
+
+/** From answers and stored records to bodies of the contract. */
+
+export function isoTime(ms: number): string {
+  return new Date(ms).toISOString();
+}
+
+/** An account's answer: its sums and properties, true at `lsn`. */
+export function accountBody(payload: Uint8Array, id: string, lsn: number): AccountBody {
+  const view = new DataView(payload.buffer, payload.byteOffset, payload.byteLength);
+  const sums = [0, 8, 16, 24, 32, 40].map((at) => view.getBigInt64(at, true));
+  const [debits, credits, debitsPending, creditsPending, min, max] = sums as [
+    bigint,
+    bigint,
+    bigint,
+    bigint,
+    bigint,
+    bigint,
+  ];
+  const type = payload[48]!;
+  const flags = payload[49]!;
+  let at = 50;
+  const text = (): string => {
+    const length = payload[at]!;
+    const value = Buffer.from(payload.buffer, payload.byteOffset + at + 1, length).toString('latin1');
+    at += 1 + length;
+    return value;
+  };
+  const currency = text();
+  const group = text();
+  const metadata = Buffer.from(
+    payload.buffer,
+    payload.byteOffset + at + 2,
+    view.getUint16(at, true),
+  ).toString('utf8');
+  const isDebitNormal = type < 2;
+  const balance = isDebitNormal ? debits - credits : credits - debits;
+  const outflow = isDebitNormal ? creditsPending : debitsPending;
+  const hasMin = (flags & AccountFlag.hasMin) !== 0;
+  return {
+    id,
+    account: id,
+    currency,
+    type: ACCOUNT_TYPES[type]!,
+    balance,
+    available: hasMin ? balance - min - outflow : null,
+    debits_posted: debits,
+    credits_posted: credits,
+    debits_pending: debitsPending,
+    credits_pending: creditsPending,
+    min_balance: hasMin ? min : null,
+    max_balance: flags & AccountFlag.hasMax ? max : null,
+    frozen: (flags & AccountFlag.frozen) !== 0,
+    closed: (flags & AccountFlag.closed) !== 0,
+    ...(group === '' ? {} : { group }),
+    ...(metadata === '' ? {} : { metadata: JSON.parse(metadata) as Metadata }),
+    lsn,
+  };
+}
+
+/** The part of an account's body that is its balance. */
+export function balanceBody(account: AccountBody): BalanceBody {
+  return {
+    account: account.account,
+    currency: account.currency,
+    balance: account.balance,
+    available: account.available,
+    debits_posted: account.debits_posted,
+    credits_posted: account.credits_posted,
+    debits_pending: account.debits_pending,
+    credits_pending: account.credits_pending,
+    lsn: account.lsn,
+  };
+}
+
+/** What is known of an id: where its facts are. */
+export interface Lookup {
+  readonly kind: number;
+  /** 0 while it has not ended. */
+  readonly endKind: number;
+  readonly lsn: number;
+  readonly endLsn: number;
+  /** Reversed so far by leg; legs beyond are 0. */
+  readonly sums: readonly bigint[];
+  readonly reversals: readonly number[];
+}
+
+export function parseLookup(payload: Uint8Array): Lookup {
+  const view = new DataView(payload.buffer, payload.byteOffset, payload.byteLength);
+  let at = 18;
+  const sums: bigint[] = [];
+  for (let count = payload[at++]!; count > 0; count--, at += 8) sums.push(view.getBigInt64(at, true));
+  const reversals: number[] = [];
+  for (let count = payload[at++]!; count > 0; count--, at += 8) reversals.push(view.getFloat64(at, true));
+  return {
+    kind: payload[0]!,
+    endKind: payload[1]!,
+    lsn: view.getFloat64(2, true),
+    endLsn: view.getFloat64(10, true),
+    sums,
+    reversals,
+  };
+}
+
+/** Whether the lookup is of a transaction that was posted, at once or by its end. */
+export function isPosted(lookup: Lookup): boolean {
+  if (lookup.kind === IdKind.pending) return lookup.endKind === IdKind.endPosted;
+  return lookup.kind === IdKind.posted || lookup.kind === IdKind.reversal;
+}
+
+export function statusOf(kind: number, endKind: number): TransactionStatus {
+  if (kind === IdKind.tombstone) return 'voided';
+  if (kind !== IdKind.pending) return 'posted';
+  if (endKind === IdKind.endPosted) return 'posted';
+  if (endKind === IdKind.endVoided) return 'voided';
+  return endKind === IdKind.endExpired ? 'expired' : 'pending';
+}
+
+function postingsOf(view: RecordView): PostingBody[] {
+  const postings: PostingBody[] = [];
+  for (let leg = 0; leg < view.n; leg++) {
+    const amount = view.amounts[leg]!;
+    if (amount === 0n) continue;
+    const tag = view.tag(leg);
+    postings.push({
+      account: view.account(leg),
+      ...(view.isCredit(leg) ? { credit: amount } : { debit: amount }),
+      ...(tag === '' ? {} : { tag }),
+    });
+  }
+  return postings;
+}
+
+/** Who, from where, and what was said about it. */
+function described(view: RecordView) {
+  return {
+    ...(view.byLength === 0 ? {} : { by: view.by }),
+    ...(view.terminalLength === 0 ? {} : { terminal: view.terminal }),
+    ...(view.has(Has.code) ? { code: view.code } : {}),
+    ...(view.has(Has.reference) ? { reference: view.reference } : {}),
+    ...(view.has(Has.metadata) ? { metadata: JSON.parse(view.metadata) as Metadata } : {}),
+  };
+}
+
+function endBody(fact: Fact): EndBody {
+  const view = viewOf(fact);
+  const postings = postingsOf(view);
+  let status: EndBody['status'] = 'expired';
+  if (view.kind === RecordKind.post) status = 'posted';
+  else if (view.kind === RecordKind.void) status = 'voided';
+  const effective = view.has(Has.effectiveAt) ? view.effectiveAt : fact.timeMs;
+  return {
+    status,
+    lsn: fact.lsn,
+    committed_at: isoTime(fact.timeMs),
+    ...(status === 'posted' ? { effective_at: isoTime(effective) } : {}),
+    ...described(view),
+    ...(postings.length === 0 ? {} : { postings }),
+  };
+}
+
+function reversalBody(fact: Fact): ReversalBody {
+  const view = viewOf(fact);
+  return { id: view.id, lsn: fact.lsn, committed_at: isoTime(fact.timeMs), postings: postingsOf(view) };
+}
+
+/** What a transaction was and how it stands, out of its stored facts. */
+export function transactionBody(
+  created: Fact,
+  end: Fact | undefined,
+  reversals: readonly Fact[],
+): TransactionBody {
+  const view = viewOf(created);
+  const isHold = view.kind === RecordKind.pending;
+  const ended = end === undefined ? undefined : endBody(end);
+  let status: TransactionStatus = 'posted';
+  if (view.kind === RecordKind.tombstone) status = 'voided';
+  else if (isHold) status = ended?.status ?? 'pending';
+  const effective = view.has(Has.effectiveAt) ? view.effectiveAt : created.timeMs;
+  return {
+    id: view.id,
+    status,
+    lsn: created.lsn,
+    committed_at: isoTime(created.timeMs),
+    ...(view.kind === RecordKind.tombstone
+      ? {}
+      : { effective_at: isoTime(effective), postings: postingsOf(view) }),
+    ...(view.has(Has.currency) ? { currency: view.currency } : {}),
+    ...(isHold
+      ? {
+          pending: {
+            ...(view.has(Has.expiresAt) ? { expires_at: isoTime(view.expiresAt) } : {}),
+            ...(view.has(Has.approval) ? { approval: true as const } : {}),
+          },
+        }
+      : {}),
+    ...described(view),
+    ...(view.has(Has.original) ? { reverses: view.original } : {}),
+    ...(ended === undefined ? {} : { end: ended }),
+    ...(reversals.length === 0 ? {} : { reversals: reversals.map(reversalBody) }),
+  };
+}

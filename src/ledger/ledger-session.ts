@@ -1,0 +1,526 @@
+import { CODES, codeName, type RefusalCode } from '../../engine/codes.js';
+import { CommandFlag, Op, Result, ResultFlag } from '../../engine/command.js';
+import { IdKind } from '../../engine/ids.js';
+import { BATCH_MAX } from '../../engine/limits.js';
+import type { RingConsumer } from '../../engine/mailbox.js';
+import { readDetail } from '../../engine/shard.js';
+import type {
+  AccountBody,
+  AccountInput,
+  AccountUpdateInput,
+  BalanceBody,
+  BatchBody,
+  BatchEntry,
+  DescribedInput,
+  Outcome,
+  PartInput,
+  Refusal,
+  ReversalInput,
+  TransactionBody,
+  TransactionInput,
+  TransactionReply,
+} from '../../engine/types.js';
+import type { Caller, CompactSink, Permission, Session } from '../session.js';
+import { BatchRun } from './batch-run.js';
+import {
+  accountBody,
+  balanceBody,
+  isoTime,
+  type Lookup,
+  parseLookup,
+  statusOf,
+  transactionBody,
+} from './bodies.js';
+import { type CallerPrefix, CommandEncoder, type Fault, READ_RESULT_BYTES } from './encoder.js';
+import type { Fact, FactReader } from './facts.js';
+import type { Front, Handler } from './front.js';
+import {
+  encodeAccount,
+  encodeAccountUpdate,
+  encodeCompact,
+  encodeEnd,
+  encodeQuestion,
+  encodeTransaction,
+  isPlainObject,
+} from './requests.js';
+import { reverse } from './reversals.js';
+
+/** What a session stands on: one front, and the reader of stored records. */
+export interface SessionHost {
+  readonly front: Front;
+  readonly reader: FactReader;
+  now(): number;
+  /** Why no new work is taken, or undefined. */
+  notReady(): string | undefined;
+}
+
+/** An answer, copied out of its ring. */
+export interface Answer {
+  readonly code: number;
+  readonly flags: number;
+  readonly n: number;
+  readonly lsn: number;
+  readonly payload: Uint8Array;
+}
+
+/** One command whose answer resolves a promise. */
+class Call implements Handler {
+  readonly promise: Promise<Answer>;
+  private resolve!: (answer: Answer) => void;
+
+  constructor() {
+    this.promise = new Promise((resolve) => {
+      this.resolve = resolve;
+    });
+  }
+
+  done(_tag: number, ring: RingConsumer, m: number): void {
+    this.resolve(copyAnswer(ring, m));
+  }
+}
+
+export function copyAnswer(ring: RingConsumer, m: number): Answer {
+  const payloadBytes = ring.u32[(m + Result.payloadBytes) >> 2]!;
+  return {
+    code: ring.bytes[m + Result.code]!,
+    flags: ring.bytes[m + Result.flags]!,
+    n: ring.bytes[m + Result.n]!,
+    lsn: ring.f64[(m + Result.lsn) >> 3]!,
+    payload: ring.bytes.slice(m + Result.header, m + Result.header + payloadBytes),
+  };
+}
+
+/** Passes compact answers to a sink; the tag of a command is its rid. */
+class SinkHandler implements Handler {
+  constructor(private readonly sink: CompactSink) {}
+
+  done(rid: number, ring: RingConsumer, m: number): void {
+    this.sink.answer(rid, ring.bytes[m + Result.code]!, ring.f64[(m + Result.lsn) >> 3]!);
+  }
+}
+
+const encoder = new CommandEncoder();
+
+/** {@link Session} over one front. */
+export class LedgerSession implements Session {
+  private readonly flags: number;
+  private sinkHandler: SinkHandler | undefined;
+  private sink: CompactSink | undefined;
+
+  constructor(
+    readonly caller: Caller,
+    readonly prefix: CallerPrefix,
+    readonly host: SessionHost,
+  ) {
+    this.flags =
+      (this.may('transactions:end_any') ? CommandFlag.mayEndAny : 0) |
+      (this.may('transactions:approve') ? CommandFlag.mayApprove : 0);
+  }
+
+  private may(permission: Permission): boolean {
+    return this.caller.permissions === undefined || this.caller.permissions.has(permission);
+  }
+
+  /** The first thing that forbids a command whose body is sound: readiness, permission, an account out of reach. */
+  denied(permission: Permission): Refusal | undefined {
+    const reason = this.host.notReady();
+    if (reason !== undefined) return { ok: false, code: 'not_ready', detail: reason };
+    if (!this.may(permission)) return forbidden(permission);
+    if (encoder.forbidden !== undefined) return outOfReach(encoder.forbidden);
+    return undefined;
+  }
+
+  /** Sends what the encoder holds. @returns the answer, or the refusal when too much is in flight */
+  call(): Promise<Answer> | Refusal {
+    const call = new Call();
+    return this.host.front.send(encoder, call, 0) ? call.promise : OVERLOADED;
+  }
+
+  async transaction(body: TransactionInput): Promise<Outcome<TransactionReply>> {
+    const fault = encodeTransaction(encoder, this.prefix, body, this.host.now());
+    if (fault !== undefined) return refusal(fault);
+    const denied = this.denied('transactions:create');
+    if (denied !== undefined) return denied;
+    const answer = this.call();
+    if ('ok' in answer) return answer;
+    return this.transactionReply(body.id, accountsOf(body), encoder.op === Op.pending, await answer);
+  }
+
+  /** The reply to a transaction that was decided. */
+  async transactionReply(
+    id: string,
+    accounts: readonly string[],
+    isPending: boolean,
+    answer: Answer,
+  ): Promise<Outcome<TransactionReply>> {
+    const { code, lsn } = answer;
+    if (code > CODES.duplicate.n) return refusalOf(answer);
+    const committed_at = isoTime(await this.timeOf(lsn));
+    if (code === CODES.duplicate.n) {
+      const status = statusOf(answer.n, 0);
+      return { ok: true, created: false, body: { id, status, lsn, committed_at, duplicate: true } };
+    }
+    const balances = await this.balances(accounts, answer);
+    return {
+      ok: true,
+      created: true,
+      body: { id, status: isPending ? 'pending' : 'posted', lsn, committed_at, balances },
+    };
+  }
+
+  /** Balances by account: those that came with the answer, or each read where it is owned. */
+  private async balances(
+    accounts: readonly string[],
+    answer: Answer,
+  ): Promise<{ [account: string]: bigint }> {
+    const balances: { [account: string]: bigint } = {};
+    const put = (account: string, value: bigint) =>
+      // An account may be called __proto__.
+      Object.defineProperty(balances, account, {
+        value,
+        enumerable: true,
+        configurable: true,
+        writable: true,
+      });
+    if ((answer.flags & ResultFlag.partial) === 0) {
+      const view = new DataView(answer.payload.buffer, answer.payload.byteOffset);
+      accounts.forEach((account, leg) => {
+        put(account, view.getBigInt64(leg * 8, true));
+      });
+    } else {
+      const distinct = [...new Set(accounts)];
+      const bodies = await Promise.all(distinct.map((account) => this.readAccount(account)));
+      distinct.forEach((account, i) => {
+        const body = bodies[i]!;
+        if ('balance' in body) put(account, body.balance);
+      });
+    }
+    return balances;
+  }
+
+  /** The account as it stands, without asking for permission. Waits for a place if too much is in flight. */
+  private async readAccount(account: string): Promise<AccountBody | Refusal> {
+    for (;;) {
+      const fault = encodeQuestion(encoder, this.prefix, Op.readAccount, account);
+      if (fault !== undefined) return refusal(fault);
+      encoder.resultBytes = READ_RESULT_BYTES;
+      const answer = this.call();
+      if ('ok' in answer) {
+        await new Promise((resolve) => setImmediate(resolve));
+        continue;
+      }
+      const read = await answer;
+      return read.code === CODES.ok.n ? accountBody(read.payload, account, read.lsn) : refusalOf(read);
+    }
+  }
+
+  private async timeOf(lsn: number): Promise<number> {
+    return this.host.front.timeOf(lsn) ?? (await this.host.reader.fetch([lsn]))[0]!.timeMs;
+  }
+
+  async batch(body: {
+    readonly transactions: readonly TransactionInput[];
+  }): Promise<Outcome<BatchBody<TransactionReply>>> {
+    const list = batchList(body, 'transactions');
+    if (!Array.isArray(list)) return list as Refusal;
+    const reason = this.host.notReady();
+    if (reason !== undefined) return { ok: false, code: 'not_ready', detail: reason };
+    if (!this.host.front.hasRoom(list.length)) return OVERLOADED;
+    const results: (BatchEntry<TransactionReply> | undefined)[] = new Array(list.length).fill(undefined);
+    const run = new BatchRun(this.host.front, list.length);
+    for (let i = 0; i < list.length; i++) {
+      const fault = encodeTransaction(encoder, this.prefix, list[i], this.host.now());
+      const denied = fault === undefined ? this.denied('transactions:create') : refusal(fault);
+      if (denied !== undefined) {
+        results[i] = { ...denied, ...entryId(list[i]) };
+        run.skip();
+        continue;
+      }
+      const input = list[i] as TransactionInput;
+      run.add(encoder, input.id, accountsOf(input), i);
+    }
+    const answers = await run.answers();
+    await Promise.all(
+      answers.map(async (answer, i) => {
+        if (answer === undefined) return;
+        const input = list[i] as TransactionInput;
+        const isPending = input.pending !== undefined && input.pending !== false;
+        const outcome = await this.transactionReply(input.id, accountsOf(input), isPending, answer);
+        results[i] = outcome.ok ? { ok: true, ...outcome.body } : { ...outcome, id: input.id };
+      }),
+    );
+    return { ok: true, created: false, body: { results: results as BatchEntry<TransactionReply>[] } };
+  }
+
+  async post(id: string, body: PartInput = {}): Promise<Outcome<TransactionBody>> {
+    return this.end(Op.post, id, body);
+  }
+
+  async void(id: string, body: DescribedInput = {}): Promise<Outcome<TransactionBody>> {
+    return this.end(Op.void, id, body);
+  }
+
+  private async end(op: number, id: string, body: PartInput): Promise<Outcome<TransactionBody>> {
+    const fault = encodeEnd(encoder, this.prefix, op, this.flags, id, body);
+    if (fault !== undefined) return refusal(fault);
+    const denied = this.denied('transactions:end');
+    if (denied !== undefined) return denied;
+    if (this.caller.accounts !== undefined) {
+      // The accounts are the hold's: they must all be within the caller's reach.
+      const known = await this.facts(id);
+      if (!('ok' in known)) {
+        const out = this.unreachable(known.body);
+        if (out !== undefined) return out;
+      }
+      encodeEnd(encoder, this.prefix, op, this.flags, id, body);
+    }
+    const call = this.call();
+    if ('ok' in call) return call;
+    const answer = await call;
+    if (answer.code === CODES.forbidden.n) {
+      return answer.n === 1
+        ? forbidden('transactions:approve', 'someone else must decide it')
+        : forbidden('transactions:end_any');
+    }
+    if (answer.code !== CODES.ok.n) return refusalOf(answer);
+    const known = await this.facts(id);
+    if ('ok' in known) return known;
+    const isNew = (answer.flags & ResultFlag.known) === 0;
+    return { ok: true, created: isNew && answer.n === IdKind.tombstone, body: known.body };
+  }
+
+  reverse(original: string, body: ReversalInput): Promise<Outcome<TransactionReply>> {
+    return reverse(this, encoder, original, body);
+  }
+
+  async status(id: string): Promise<Outcome<TransactionBody>> {
+    const fault = encodeQuestion(encoder, this.prefix, Op.lookup, id);
+    if (fault !== undefined) return refusal(fault);
+    const denied = this.denied('transactions:read');
+    if (denied !== undefined) return denied;
+    const known = await this.facts(id);
+    if ('ok' in known) return known;
+    return this.unreachable(known.body) ?? { ok: true, created: false, body: known.body };
+  }
+
+  private unreachable(body: TransactionBody): Refusal | undefined {
+    const { accounts } = this.caller;
+    if (accounts === undefined) return undefined;
+    const beyond = body.postings?.find(
+      ({ account }) => !accounts.some((prefix) => account.startsWith(prefix)),
+    );
+    return beyond === undefined ? undefined : outOfReach(beyond.account);
+  }
+
+  /** Where the facts about an id are. */
+  async lookup(id: string): Promise<Lookup | Refusal> {
+    let found: Lookup | undefined;
+    for (;;) {
+      const fault = encodeQuestion(encoder, this.prefix, Op.lookup, id);
+      if (fault !== undefined) return refusal(fault);
+      encoder.resultBytes = READ_RESULT_BYTES;
+      encoder.first = found?.reversals.length ?? 0;
+      const call = this.call();
+      if ('ok' in call) return call;
+      const answer = await call;
+      if (answer.code !== CODES.ok.n) return refusalOf(answer);
+      const page = parseLookup(answer.payload);
+      found = { ...page, reversals: [...(found?.reversals ?? []), ...page.reversals] };
+      if ((answer.flags & ResultFlag.more) === 0) return found;
+    }
+  }
+
+  /** Everything stored about an id: facts and the body made of them. */
+  async facts(
+    id: string,
+  ): Promise<Refusal | { lookup: Lookup; created: Fact; end: Fact | undefined; body: TransactionBody }> {
+    const lookup = await this.lookup(id);
+    if ('ok' in lookup) return lookup;
+    const lsns = [lookup.lsn, ...(lookup.endKind === 0 ? [] : [lookup.endLsn]), ...lookup.reversals];
+    const stored = await this.host.reader.fetch(lsns);
+    const created = stored[0]!;
+    const end = lookup.endKind === 0 ? undefined : stored[1];
+    const reversals = stored.slice(lookup.endKind === 0 ? 1 : 2);
+    return { lookup, created, end, body: transactionBody(created, end, reversals) };
+  }
+
+  async createAccount(body: AccountInput): Promise<Outcome<AccountBody>> {
+    const fault = encodeAccount(encoder, this.prefix, body);
+    if (fault !== undefined) return refusal(fault);
+    const denied = this.denied('accounts:create');
+    if (denied !== undefined) return denied;
+    return this.accountCall(body.id);
+  }
+
+  private async accountCall(id: string): Promise<Outcome<AccountBody>> {
+    encoder.resultBytes = READ_RESULT_BYTES;
+    const isCreation = encoder.op === Op.createAccount;
+    const call = this.call();
+    if ('ok' in call) return call;
+    const answer = await call;
+    if (answer.code !== CODES.ok.n) return { ...refusalOf(answer), account: id };
+    const created = isCreation && (answer.flags & ResultFlag.known) === 0;
+    return { ok: true, created, body: accountBody(answer.payload, id, answer.lsn) };
+  }
+
+  async createAccounts(body: {
+    readonly accounts: readonly AccountInput[];
+  }): Promise<Outcome<BatchBody<AccountBody>>> {
+    const list = batchList(body, 'accounts');
+    if (!Array.isArray(list)) return list as Refusal;
+    if (!this.host.front.hasRoom(list.length)) return OVERLOADED;
+    const outcomes = await Promise.all(list.map((entry) => this.createAccount(entry as AccountInput)));
+    const results = outcomes.map((outcome, i) =>
+      outcome.ok ? { ok: true as const, ...outcome.body } : { ...outcome, ...entryId(list[i]) },
+    );
+    return { ok: true, created: false, body: { results } };
+  }
+
+  async account(id: string): Promise<Outcome<AccountBody>> {
+    const fault = encodeQuestion(encoder, this.prefix, Op.readAccount, id);
+    if (fault !== undefined) return refusal(fault);
+    const denied = this.denied('accounts:read');
+    if (denied !== undefined) return denied;
+    return this.accountCall(id);
+  }
+
+  async balance(id: string): Promise<Outcome<BalanceBody>> {
+    const outcome = await this.account(id);
+    return outcome.ok ? { ...outcome, body: balanceBody(outcome.body) } : outcome;
+  }
+
+  async updateAccount(id: string, body: AccountUpdateInput): Promise<Outcome<AccountBody>> {
+    const fault = encodeAccountUpdate(encoder, this.prefix, id, body);
+    if (fault !== undefined) return refusal(fault);
+    const denied = this.denied('accounts:update');
+    if (denied !== undefined) return denied;
+    return this.accountCall(id);
+  }
+
+  compact(frame: readonly unknown[], sink: CompactSink): boolean {
+    const rid = frame[0];
+    if (typeof rid !== 'number' || !Number.isInteger(rid) || rid < 0 || rid > 0xffffffff) return false;
+    if (Array.isArray(frame[1])) {
+      this.compactBatch(rid, frame, sink);
+      return true;
+    }
+    const fault = encodeCompact(encoder, this.prefix, frame, 1);
+    let code = fault === undefined ? 0 : CODES[fault.code].n;
+    if (code === 0) code = this.deniedCompact();
+    if (code === 0 && !this.host.front.send(encoder, this.handlerOf(sink), rid)) code = CODES.overloaded.n;
+    if (code !== 0) sink.answer(rid, code, 0);
+    return true;
+  }
+
+  private deniedCompact(): number {
+    const denied = this.denied('transactions:create');
+    return denied === undefined ? 0 : CODES[denied.code].n;
+  }
+
+  private handlerOf(sink: CompactSink): SinkHandler {
+    if (this.sink !== sink || this.sinkHandler === undefined) {
+      this.sink = sink;
+      this.sinkHandler = new SinkHandler(sink);
+    }
+    return this.sinkHandler;
+  }
+
+  private compactBatch(rid: number, frame: readonly unknown[], sink: CompactSink): void {
+    const list = frame[1] as readonly unknown[];
+    const { front } = this.host;
+    if (frame.length !== 2 || list.length === 0 || list.length > BATCH_MAX) {
+      sink.answer(rid, list.length > BATCH_MAX ? CODES.too_large.n : CODES.invalid_request.n, 0);
+      return;
+    }
+    if (this.host.notReady() !== undefined || !front.hasRoom(list.length)) {
+      sink.answer(rid, this.host.notReady() !== undefined ? CODES.not_ready.n : CODES.overloaded.n, 0);
+      return;
+    }
+    const refused: [number, number][] = [];
+    const run = new BatchRun(front, list.length);
+    for (let i = 0; i < list.length; i++) {
+      const entry = list[i];
+      const fault = Array.isArray(entry) ? encodeCompact(encoder, this.prefix, entry, 0) : ENTRY_FAULT;
+      const code = fault === undefined ? this.deniedCompact() : CODES[fault.code].n;
+      if (code === 0) {
+        const fields = entry as unknown[];
+        const isLong = Array.isArray(fields[1]);
+        const accounts = isLong
+          ? (fields[1] as unknown[][]).map((posting) => posting[0])
+          : [fields[1], fields[2]];
+        run.add(encoder, fields[0] as string, accounts as string[], i);
+      } else {
+        refused.push([i, code]);
+        run.skip();
+      }
+    }
+    run.codes((codes, lsn) => {
+      for (let i = 0; i < codes.length; i++) if (codes[i] !== 0) refused.push([i, codes[i]!]);
+      refused.sort((a, b) => a[0] - b[0]);
+      sink.answerBatch(rid, lsn, refused);
+    });
+  }
+}
+
+const ENTRY_FAULT: Fault = { code: 'invalid_request', detail: 'an entry of a compact batch is an array' };
+export const OVERLOADED: Refusal = { ok: false, code: 'overloaded', detail: CODES.overloaded.title };
+
+export function refusal(fault: Fault): Refusal {
+  return { ok: false, ...fault };
+}
+
+function forbidden(permission: Permission, why = 'the permission is missing'): Refusal {
+  return { ok: false, code: 'forbidden', detail: `${permission}: ${why}`, permission };
+}
+
+function outOfReach(account: string): Refusal {
+  return { ok: false, code: 'forbidden', detail: `the token does not reach account ${account}`, account };
+}
+
+/** The refusal that an answer carries. */
+export function refusalOf(answer: Answer): Refusal {
+  const code = codeName(answer.code) as RefusalCode;
+  const base: Refusal = { ok: false, code, detail: CODES[code].title };
+  if (answer.payload.length === 0) return base;
+  const { account, available, required, shortage } = readDetail(answer.payload, 0);
+  return {
+    ...base,
+    ...(account === '' ? {} : { account }),
+    ...(available === ''
+      ? {}
+      : { available: BigInt(available), required: BigInt(required), shortage: BigInt(shortage) }),
+  };
+}
+
+/** The accounts of a sound transaction, by leg. */
+function accountsOf(body: TransactionInput): readonly string[] {
+  return body.postings?.map((posting) => posting.account) ?? [body.debit!, body.credit!];
+}
+
+function entryId(entry: unknown): { id?: string } {
+  const id = isPlainObject(entry) ? entry['id'] : undefined;
+  return typeof id === 'string' ? { id } : {};
+}
+
+function batchList(body: unknown, field: string): unknown[] | Refusal {
+  const isSound =
+    isPlainObject(body) && Object.keys(body).every((key) => key === field) && Array.isArray(body[field]);
+  if (!isSound)
+    return refusal({
+      code: 'invalid_request',
+      detail: `a batch is { ${field}: [...] }`,
+      pointer: `/${field}`,
+    });
+  const list = body[field] as unknown[];
+  if (list.length === 0)
+    return refusal({ code: 'invalid_request', detail: 'an empty batch', pointer: `/${field}` });
+  if (list.length > BATCH_MAX) {
+    return refusal({
+      code: 'too_large',
+      detail: `${list.length} entries; the limit is ${BATCH_MAX}`,
+      pointer: `/${field}`,
+      limit: BATCH_MAX,
+    });
+  }
+  return list;
+}

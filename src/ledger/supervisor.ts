@@ -1,0 +1,113 @@
+import type { Worker } from 'node:worker_threads';
+import type { Control } from '../../engine/control.js';
+import { RingConsumer } from '../../engine/mailbox.js';
+import type { Wiring } from './wiring.js';
+
+const LOOK_EVERY_MS = 1000;
+/** Work that waits so long without any progress of the thread it waits for is a fault. */
+const STALLED_MS = 15_000;
+
+/**
+ * Fail-stop: the death of any thread, or one that makes no progress while work waits for it, ends the ledger. A commit that takes long is
+ * the disk's fault and not counted.
+ */
+export class Supervisor {
+  private readonly workers = new Map<Worker, string>();
+  private isExitExpected = false;
+  private timer: NodeJS.Timeout | undefined;
+  /** Why the ledger ended, once it has. */
+  fatal: Error | undefined;
+
+  constructor(private readonly onFatal: (reason: Error) => void) {}
+
+  add(name: string, worker: Worker): void {
+    this.workers.set(worker, name);
+    worker.on('error', (error) => this.fail(asError(error)));
+    worker.on('exit', (code) => {
+      this.workers.delete(worker);
+      if (!this.isExitExpected) this.fail(new Error(`the ${name} thread ended (${code})`));
+    });
+  }
+
+  /** The first message of a starting thread. Its death rejects instead of being fatal. */
+  ready(worker: Worker): Promise<unknown> {
+    return new Promise((resolve, reject) => {
+      const name = this.workers.get(worker);
+      worker.once('message', resolve);
+      worker.removeAllListeners('error').once('error', (error) => reject(asError(error)));
+      const died = (code: number) => reject(new Error(`the ${name} thread ended at its start (${code})`));
+      worker.once('exit', died);
+      worker.once('message', () => {
+        worker.off('exit', died);
+        worker.removeAllListeners('error').on('error', (error) => this.fail(asError(error)));
+      });
+    });
+  }
+
+  /** From now on threads may end. */
+  expectExit(): void {
+    this.isExitExpected = true;
+    clearInterval(this.timer);
+  }
+
+  /** Ends whatever was started, after a start that failed. */
+  async abandon(): Promise<void> {
+    this.expectExit();
+    await Promise.all([...this.workers.keys()].map((worker) => worker.terminate()));
+  }
+
+  private fail(reason: Error): void {
+    if (this.fatal !== undefined || this.isExitExpected) return;
+    this.fatal = reason;
+    clearInterval(this.timer);
+    this.onFatal(reason);
+  }
+
+  /** Watches over progress. */
+  watch(control: Control, shards: number, wiring: Wiring): void {
+    const inboxes = Array.from({ length: shards }, (_, shard) => [
+      ...wiring.commands.map((rings) => rings[shard]!),
+      ...wiring.peers.flatMap((rings) => rings[shard] ?? []),
+    ]);
+    const seen = inboxes.map(() => ({ progress: -1, since: Date.now() }));
+    const writer = { progress: -1, since: Date.now() };
+    this.timer = setInterval(() => {
+      const now = Date.now();
+      inboxes.forEach((rings, shard) => {
+        const isWaitedFor = rings.some((buffer) => new RingConsumer(buffer).peek() >= 0);
+        if (isStalled(seen[shard]!, control.shardProgress(shard), isWaitedFor && !control.inCommit(), now)) {
+          this.fail(
+            new Error(
+              `shard ${shard} made no progress for ${STALLED_MS / 1000} s although work waits for it`,
+            ),
+          );
+        }
+      });
+      const isWriterWaitedFor = control.claimedLsn() > control.durableLsn() && !control.inCommit();
+      if (isStalled(writer, control.writerProgress(), isWriterWaitedFor, now)) {
+        this.fail(
+          new Error(`LSNs above ${control.durableLsn()} are not being written for ${STALLED_MS / 1000} s`),
+        );
+      }
+    }, LOOK_EVERY_MS);
+    this.timer.unref();
+  }
+}
+
+function isStalled(
+  seen: { progress: number; since: number },
+  progress: number,
+  isWaitedFor: boolean,
+  now: number,
+): boolean {
+  if (!isWaitedFor || progress !== seen.progress) {
+    seen.progress = progress;
+    seen.since = now;
+    return false;
+  }
+  return now - seen.since > STALLED_MS;
+}
+
+function asError(error: unknown): Error {
+  return error instanceof Error ? error : new Error(String(error));
+}

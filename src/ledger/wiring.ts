@@ -1,0 +1,96 @@
+import type { MessagePort } from 'node:worker_threads';
+import { Control } from '../../engine/control.js';
+import { PEER_CREDITS } from '../../engine/home.js';
+import { ringBuffer } from '../../engine/mailbox.js';
+
+const MIB = 1 << 20;
+/** Room for tens of thousands of sales on their way to a shard, and their answers on the way back. */
+const COMMAND_RING_BYTES = 8 * MIB;
+const RESULT_RING_BYTES = 8 * MIB;
+const LOG_RING_BYTES = 8 * MIB;
+/**
+ * A credit may have a settle and an ask under way, and the other side's an answer: 32 x 18 KiB + 32 x 1 KiB in the worst case. A power of two
+ * above that; typical messages are 200 bytes.
+ */
+const PEER_RING_BYTES = MIB;
+
+/** The shared memory of one ledger: rings between every pair of threads that talk, and the control words. */
+export interface Wiring {
+  readonly control: SharedArrayBuffer;
+  /** [front][shard] */
+  readonly commands: readonly (readonly SharedArrayBuffer[])[];
+  /** [front][shard] */
+  readonly results: readonly (readonly SharedArrayBuffer[])[];
+  /** [from][to]; undefined for oneself. */
+  readonly peers: readonly (readonly (SharedArrayBuffer | undefined)[])[];
+  /** [shard] */
+  readonly log: readonly SharedArrayBuffer[];
+}
+
+export function makeWiring(shards: number, fronts: number): Wiring {
+  if (PEER_CREDITS * 20480 > PEER_RING_BYTES)
+    throw new Error('rings between shards are too small for the credits');
+  const grid = (rows: number, columns: number, bytes: number) =>
+    Array.from({ length: rows }, () => Array.from({ length: columns }, () => ringBuffer(bytes)));
+  return {
+    control: new SharedArrayBuffer(Control.bytes),
+    commands: grid(fronts, shards, COMMAND_RING_BYTES),
+    results: grid(fronts, shards, RESULT_RING_BYTES),
+    peers: Array.from({ length: shards }, (_, from) =>
+      Array.from({ length: shards }, (_, to) => (from === to ? undefined : ringBuffer(PEER_RING_BYTES))),
+    ),
+    log: Array.from({ length: shards }, () => ringBuffer(LOG_RING_BYTES)),
+  };
+}
+
+/** Ledger time shared by all threads: the wall clock at the start (never before the last commit) plus the monotonic clock. */
+export interface Clock {
+  readonly startMs: number;
+  readonly monotonicMs: number;
+}
+
+function monotonicMs(): number {
+  const [seconds, nanos] = process.hrtime();
+  return seconds * 1000 + nanos / 1e6;
+}
+
+export function startClock(lastCommitMs: number): Clock {
+  return { startMs: Math.max(lastCommitMs, Date.now()), monotonicMs: monotonicMs() };
+}
+
+/** Whole milliseconds since the epoch. */
+export function ledgerTime(clock: Clock): number {
+  return Math.floor(clock.startMs + monotonicMs() - clock.monotonicMs);
+}
+
+/** What the writer thread is started with. */
+export interface WriterData {
+  readonly data: string;
+  readonly wiring: Wiring;
+  readonly shards: number;
+  /** Module that exports `openLog`; another one in tests of failing disks. */
+  readonly logModule: string;
+  readonly segmentBytes: number | undefined;
+  readonly fronts: readonly MessagePort[];
+}
+
+/** What the writer tells once the log is open. */
+export interface WriterReady {
+  readonly ledgerId: string;
+  readonly key: Uint8Array;
+  readonly lsn: number;
+  readonly timeMs: number;
+  readonly clock: Clock;
+}
+
+/** What a shard thread is started with. */
+export interface ShardData {
+  readonly data: string;
+  readonly wiring: Wiring;
+  readonly shard: number;
+  readonly shards: number;
+  readonly key: Uint8Array;
+  /** The log's end at the start: recovery goes up to here. */
+  readonly lsn: number;
+  readonly fronts: readonly MessagePort[];
+}

@@ -1,0 +1,100 @@
+import { describe, expect, it } from 'vitest';
+import { parseDuration } from '../src/cli/token.js';
+import {
+  ConfigError,
+  environmentName,
+  flagName,
+  isLoopback,
+  loadConfig,
+  OPTION_NAMES,
+  obstacles,
+  resolveConfig,
+} from '../src/config.js';
+
+describe('options', () => {
+  it('come from the command line, else the environment, else the default', () => {
+    const { config, sources } = resolveConfig(
+      { port: '1234' },
+      { KASSA_PORT: '99', KASSA_HOST: '::1', KASSA_DATA: '' },
+    );
+    expect(config).toMatchObject({ port: 1234, host: '::1', data: './data', shards: 'auto', auth: 'jwt' });
+    expect(sources).toMatchObject({ port: 'option', host: 'environment', data: 'default' });
+  });
+
+  it('are named alike everywhere', () => {
+    expect(environmentName('inFlightPerConnection')).toBe('KASSA_IN_FLIGHT_PER_CONNECTION');
+    expect(flagName('jwtKey')).toBe('--jwt-key');
+    expect(new Set(OPTION_NAMES.map(environmentName)).size).toBe(OPTION_NAMES.length);
+  });
+
+  it('take secrets from the environment only', () => {
+    expect(resolveConfig({ jwtSecret: 'x' }, {}).config.jwtSecret).toBeUndefined();
+    expect(resolveConfig({}, { KASSA_JWT_SECRET: 'x' }).config.jwtSecret).toBe('x');
+  });
+
+  it.each([
+    [{ port: '65536' }, '--port: must be an integer from 0 to 65535, not "65536"'],
+    [{ port: '80 ' }, '--port: must be an integer'],
+    [{ port: '1e3' }, '--port: must be an integer'],
+    [{ shards: '0' }, '--shards: must be an integer from 1 to 16'],
+    [{ shards: '17' }, '--shards'],
+    [{ gateways: '2' }, '--gateways: this release runs one gateway thread'],
+    [{ auth: 'none' }, '--auth: must be one of off, jwt'],
+    [{ analytics: 'embedded' }, '--analytics: this release has no analytics'],
+    [{ data: ' ' }, '--data: must not be empty'],
+    [{ idleTimeoutS: '8' }, '--idle-timeout-s'],
+  ])('refuse %j', (flags, message) => {
+    expect(() => resolveConfig(flags, {})).toThrow(message);
+  });
+
+  it('name every problem at once', () => {
+    const failing = () => resolveConfig({ port: 'x' }, { KASSA_SHARDS: 'y' });
+    expect(failing).toThrow(ConfigError);
+    expect(failing).toThrow(/--port.*\nKASSA_SHARDS/);
+  });
+});
+
+describe('a server', () => {
+  const secret = { KASSA_JWT_SECRET: 'a secret of more than thirty-two bytes' };
+
+  it('needs a secret or a key, and says how to make them', () => {
+    expect(() => loadConfig({}, {})).toThrow(/KASSA_JWT_SECRET=\$\(openssl/);
+    expect(loadConfig({}, secret).jwtSecret).toBe(secret.KASSA_JWT_SECRET);
+    expect(loadConfig({ jwtKey: 'public.pem' }, {}).jwtKey).toBe('public.pem');
+  });
+
+  it('does not take both', () => {
+    expect(() => loadConfig({ jwtKey: 'public.pem' }, secret)).toThrow(/both set/);
+  });
+
+  it('without tokens serves this machine only', () => {
+    for (const host of ['127.0.0.1', '127.1.2.3', '::1', 'localhost']) {
+      expect(obstacles(resolveConfig({ auth: 'off', host }, {}).config)).toEqual([]);
+    }
+    for (const host of [
+      '0.0.0.0',
+      '::',
+      '192.168.1.5',
+      '127.evil.example',
+      'example.com',
+      '::ffff:127.0.0.1',
+    ]) {
+      expect(() => loadConfig({ auth: 'off', host }, {})).toThrow(/loopback/);
+      expect(isLoopback(host)).toBe(false);
+    }
+  });
+});
+
+describe('durations', () => {
+  it('are read with their unit', () => {
+    expect(['90s', '30m', '12h', '365d', 'never'].map(parseDuration)).toEqual([
+      90,
+      1800,
+      43_200,
+      31_536_000,
+      undefined,
+    ]);
+    for (const bad of ['', '12', '0h', '-1h', '1.5h', '12 h', '1w'])
+      expect(() => parseDuration(bad)).toThrow(ConfigError);
+  });
+});

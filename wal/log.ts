@@ -1,0 +1,183 @@
+import { randomBytes, randomUUID } from 'node:crypto';
+import { mkdirSync, statfsSync } from 'node:fs';
+import { dirname, resolve } from 'node:path';
+import { BATCH_BYTES_MAX, BATCH_HEADER_BYTES, hashBatch, recordsFault, sealBatch } from './batch.js';
+import { checkChain, LOG_START } from './log-chain.js';
+import {
+  logDirectory,
+  removeUnfinishedSegments,
+  SEGMENT_BYTES_MAX,
+  SEGMENT_BYTES_MIN,
+  SegmentWriter,
+  syncDirectory,
+} from './segment.js';
+import type { LedgerIdentity, LogPosition, LogStore } from './store.js';
+
+export { checkedBatches, openLogReader } from './log-reader.js';
+
+export const SEGMENT_BYTES_DEFAULT = 256 << 20;
+/**
+ * Left free on the disk. A full disk must be found before LMDB finds it: when a write fails, lmdb 3.5.6 composes its
+ * message beyond the end of its buffer (mdb_page_flush), and one in six such failures aborted the whole process.
+ */
+const FREE_BYTES_MIN = 8 << 20;
+
+export interface OpenLogOptions {
+  /** The data directory; made when it is not there. The caller holds its lock. */
+  readonly data: string;
+  /** A segment is rolled before it grows beyond this. 64 KiB to 512 MiB, default 256 MiB. */
+  readonly segmentBytes?: number;
+  /** Milliseconds since 1970; read once, when a ledger is created. */
+  readonly now?: () => number;
+  /** Bytes that may still be written to the disk of the log; asked before every commit. Default: the file system's. */
+  readonly freeBytes?: () => number;
+}
+
+/** The log on the local disk, for its one writer. `segments` counts those that hold batches or are about to. */
+export interface LocalLog extends LogStore {
+  readonly segments: number;
+}
+
+/**
+ * Opens the log for appending, or creates a ledger where there is none. Checks the chain of segments and the last
+ * batch; the batches in between are checked by `checkedBatches`.
+ * @throws {DamagedLogError} when something that was acknowledged may be missing
+ * @throws {NewerFormatError} when a newer Kassa wrote it
+ */
+export function openLog(options: OpenLogOptions): LocalLog {
+  const segmentBytes = options.segmentBytes ?? SEGMENT_BYTES_DEFAULT;
+  if (!(segmentBytes >= SEGMENT_BYTES_MIN && segmentBytes <= SEGMENT_BYTES_MAX)) {
+    throw new RangeError(`segmentBytes must be ${SEGMENT_BYTES_MIN} to ${SEGMENT_BYTES_MAX}`);
+  }
+  makeDirectory(logDirectory(options.data));
+  removeUnfinishedSegments(options.data);
+  const { data } = options;
+  const freeBytes = options.freeBytes ?? (() => freeBytesAt(logDirectory(data)));
+  const chain = checkChain(data);
+  if (chain === undefined) {
+    const ledger = { id: randomUUID(), key: randomBytes(16), createdMs: (options.now ?? Date.now)() };
+    const writer = SegmentWriter.create(data, { ledger, firstLsn: 1, previous: LOG_START });
+    return new SegmentedLog({ data, segmentBytes, freeBytes }, ledger, LOG_START, 1, writer);
+  }
+  const { header, last, filledSegments } = chain;
+  return new SegmentedLog({ data, segmentBytes, freeBytes }, header.ledger, last, filledSegments, undefined);
+}
+
+/** Where a log is and how far it may grow. */
+interface Place {
+  readonly data: string;
+  readonly segmentBytes: number;
+  readonly freeBytes: () => number;
+}
+
+class SegmentedLog implements LocalLog {
+  readonly ledger: LedgerIdentity;
+  readonly #place: Place;
+  #last: LogPosition;
+  #segments: number;
+  #writer: SegmentWriter | undefined;
+  #isUsable = true;
+
+  /**
+   * @param segments that hold batches, and the writer's
+   * @param writer of the newest segment; undefined when the next append has to start one
+   */
+  constructor(
+    place: Place,
+    ledger: LedgerIdentity,
+    last: LogPosition,
+    segments: number,
+    writer: SegmentWriter | undefined,
+  ) {
+    this.ledger = ledger;
+    this.#place = place;
+    this.#last = last;
+    this.#segments = segments;
+    this.#writer = writer;
+  }
+
+  get last(): LogPosition {
+    return this.#last;
+  }
+
+  get segments(): number {
+    return this.#segments;
+  }
+
+  append(batch: Uint8Array, count: number, timeMs: number): void {
+    if (!this.#isUsable)
+      throw new Error('the log is closed, or an append has failed: nothing more is appended');
+    this.#isUsable = false;
+    this.#checkInput(batch, count, timeMs);
+    this.#checkDisk(batch.length);
+    const writer = this.#writerFor(batch.length);
+    const firstLsn = this.#last.lsn + 1;
+    const commitNumber = writer.commits + 1;
+    sealBatch(batch, { firstLsn, count, timeMs, prevHash: this.#last.hash, commitNumber });
+    const hash = hashBatch(batch);
+    writer.put(firstLsn, batch);
+    this.#last = { lsn: firstLsn + count - 1, timeMs, hash };
+    this.#isUsable = true;
+  }
+
+  close(): void {
+    this.#isUsable = false;
+    this.#writer?.close();
+    this.#writer = undefined;
+  }
+
+  /** What must never become durable: nobody could read it again. */
+  #checkInput(batch: Uint8Array, count: number, timeMs: number): void {
+    if (batch.length <= BATCH_HEADER_BYTES || batch.length > BATCH_BYTES_MAX) {
+      throw new RangeError(`a batch of ${batch.length} bytes`);
+    }
+    if (batch.buffer instanceof SharedArrayBuffer) {
+      // lmdb does not get at the address of shared memory and would commit other bytes, without an error.
+      throw new TypeError('a batch in shared memory cannot be appended');
+    }
+    const fault = recordsFault(batch, count);
+    if (fault !== undefined) throw new RangeError(fault);
+    if (!Number.isSafeInteger(timeMs) || timeMs < this.#last.timeMs) {
+      throw new RangeError(`a batch of ${timeMs} ms after one of ${this.#last.timeMs} ms`);
+    }
+  }
+
+  #checkDisk(batchBytes: number): void {
+    const free = this.#place.freeBytes();
+    if (free >= batchBytes + FREE_BYTES_MIN) return;
+    throw new Error(`no room for the log: ${free} bytes are left on the disk of ${this.#place.data}`);
+  }
+
+  #writerFor(batchBytes: number): SegmentWriter {
+    const { segmentBytes } = this.#place;
+    if (this.#writer?.hasRoomFor(batchBytes, segmentBytes)) return this.#writer;
+    const writer = this.#writer?.commits === 0 ? this.#writer : this.#roll();
+    if (writer.hasRoomFor(batchBytes, segmentBytes)) return writer;
+    throw new RangeError(`a batch of ${batchBytes} bytes does not fit into a segment of ${segmentBytes}`);
+  }
+
+  #roll(): SegmentWriter {
+    const header = { ledger: this.ledger, firstLsn: this.#last.lsn + 1, previous: this.#last };
+    const next = SegmentWriter.create(this.#place.data, header);
+    this.#writer?.close();
+    this.#writer = next;
+    this.#segments++;
+    return next;
+  }
+}
+
+function freeBytesAt(path: string): number {
+  const { bavail, bsize } = statfsSync(path);
+  return bavail * bsize;
+}
+
+/** Makes a directory and its parents, each durable in its own parent. */
+function makeDirectory(path: string): void {
+  const first = mkdirSync(path, { recursive: true });
+  if (first === undefined) return;
+  const last = dirname(resolve(first));
+  for (let at = dirname(resolve(path)); ; at = dirname(at)) {
+    syncDirectory(at);
+    if (at === last || at === dirname(at)) return;
+  }
+}
