@@ -7,7 +7,7 @@ import { expectedTotals, reconcile, total } from '../src/demo/reconcile.js';
 import { pounds } from '../src/demo/report.js';
 import { pence, readSales, vatOf } from '../src/demo/sales.js';
 
-const text = readFileSync(new URL('../../data-demo/online-retail-10k.csv', import.meta.url), 'utf8');
+const text = readFileSync(new URL('../../src/demo/data/online-retail-10k.csv', import.meta.url), 'utf8');
 const lines = readSales(text);
 const booked = book(lines);
 const steps = booked.flatMap((line) => line.steps);

@@ -14,7 +14,7 @@ import { freePort, ServerProcess, verifyData } from './server.js';
 import { type Tally, Trade } from './trade.js';
 import { Workplace } from './workplace.js';
 
-const SALES = new URL('../../../data-demo/online-retail-10k.csv', import.meta.url);
+const SALES = new URL('../../../src/demo/data/online-retail-10k.csv', import.meta.url);
 const TENANT = 'gifts';
 const DRAIN_TIMEOUT_MS = 60_000;
 const TOKEN_S = 3_600;

@@ -1,4 +1,4 @@
-/** The sales file, read into exact figures. The rules are those of `data-demo/README.md`. */
+/** The sales file, read into exact figures. The rules are those of `data/README.md` beside this file. */
 
 import { parseCsv } from './csv.js';
 

@@ -4,7 +4,7 @@ import { type Bell, RingConsumer, RingProducer } from '../../engine/mailbox.js';
 import type { CommandEncoder } from './encoder.js';
 
 /** Commands a front may have under way at a time: what the admission bound counts. */
-export const IN_FLIGHT_MAX = 65536;
+export const IN_FLIGHT_MAX = 131072;
 /** Commands written before the shards are rung although the event loop has not come round. */
 const FLUSH_EVERY = 64;
 /** More than the longest answer: what may be lost at the end of a ring of answers. */
