@@ -73,8 +73,12 @@ export class AccountDesk {
     else this.decideUpdate(change);
   }
 
-  /** The owner has nothing standing on the account any more. */
+  /** The owner has nothing standing on the account any more, unless a void or expiry came meanwhile: then it will say so again. */
   decideChange(change: Change): void {
+    if (this.shard.owner.hasEarmarks(change.row)) {
+      change.announced = false;
+      return;
+    }
     this.decideUpdate(change);
     this.shard.owner.changed(change);
   }

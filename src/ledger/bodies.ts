@@ -164,11 +164,12 @@ function endBody(fact: Fact): EndBody {
   if (view.kind === RecordKind.post) status = 'posted';
   else if (view.kind === RecordKind.void) status = 'voided';
   const effective = view.has(Has.effectiveAt) ? view.effectiveAt : fact.timeMs;
+  const isDated = status === 'posted' || view.has(Has.effectiveAt);
   return {
     status,
     lsn: fact.lsn,
     committed_at: isoTime(fact.timeMs),
-    ...(status === 'posted' ? { effective_at: isoTime(effective) } : {}),
+    ...(isDated ? { effective_at: isoTime(effective) } : {}),
     ...described(view),
     ...(postings.length === 0 ? {} : { postings }),
   };

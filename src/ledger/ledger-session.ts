@@ -429,7 +429,7 @@ export class LedgerSession implements Session {
     const list = frame[1] as readonly unknown[];
     const { front } = this.host;
     if (frame.length !== 2 || list.length === 0 || list.length > BATCH_MAX) {
-      sink.answer(rid, list.length > BATCH_MAX ? CODES.too_large.n : CODES.invalid_request.n, 0);
+      sink.answer(rid, CODES.invalid_request.n, 0);
       return;
     }
     if (this.host.notReady() !== undefined || !front.hasRoom(list.length)) {
@@ -516,7 +516,7 @@ function batchList(body: unknown, field: string): unknown[] | Refusal {
     return refusal({ code: 'invalid_request', detail: 'an empty batch', pointer: `/${field}` });
   if (list.length > BATCH_MAX) {
     return refusal({
-      code: 'too_large',
+      code: 'invalid_request',
       detail: `${list.length} entries; the limit is ${BATCH_MAX}`,
       pointer: `/${field}`,
       limit: BATCH_MAX,
