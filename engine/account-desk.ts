@@ -79,6 +79,11 @@ export class AccountDesk {
       change.announced = false;
       return;
     }
+    // A void or an expiry may have been granted since, past the queue; when it has ended the change is announced again.
+    if (this.shard.owner.hasEarmarks(change.row)) {
+      change.announced = false;
+      return;
+    }
     this.decideUpdate(change);
     this.shard.owner.changed(change);
   }

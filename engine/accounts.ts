@@ -25,7 +25,8 @@ export const HAS_MIN = 32;
 export const HAS_MAX = 64;
 /** Earmarks stand on the account or requests are parked on it. Never logged. */
 export const CONTENDED = 128;
-const CURRENCY_SHIFT = 16;
+const CURRENCY_SHIFT = 8;
+const CURRENCIES_MAX = 1 << 24;
 
 const NAME_SEGMENT = 1 << 22;
 
@@ -51,6 +52,7 @@ export class Accounts {
   private nameEnd = 0;
   private readonly currencies: string[] = [];
   private readonly currencyCodes: number[] = [];
+  private readonly currencyIndexes = new Map<string, number>();
   private readonly extras = new Map<number, Extras>();
   count = 0;
 
@@ -119,11 +121,14 @@ export class Accounts {
   }
 
   private currencyIndex(currency: string): number {
-    const found = this.currencies.indexOf(currency);
-    if (found >= 0) return found;
-    if (this.currencies.length === 0x10000) throw new Error('more than 65,536 currencies');
+    const found = this.currencyIndexes.get(currency);
+    if (found !== undefined) return found;
+    // Accounts fill the memory of a machine long before.
+    if (this.currencies.length === CURRENCIES_MAX) throw new Error(`more than ${CURRENCIES_MAX} currencies`);
     this.currencyCodes.push(currencyCode(currency));
-    return this.currencies.push(currency) - 1;
+    const index = this.currencies.push(currency) - 1;
+    this.currencyIndexes.set(currency, index);
+    return index;
   }
 
   private grow(): void {
@@ -144,6 +149,14 @@ export class Accounts {
     const segment = this.names[(name / NAME_SEGMENT) | 0]!;
     const from = name % NAME_SEGMENT;
     return Buffer.from(segment.buffer, from + 5, segment[from + 4]!).toString('latin1');
+  }
+
+  /** The number that the tenant of an account has in this shard. */
+  tenant(row: number): number {
+    const name = this.u32[row * 16 + NAME]!;
+    const segment = this.names[(name / NAME_SEGMENT) | 0]!;
+    const at = name % NAME_SEGMENT;
+    return segment[at]! | (segment[at + 1]! << 8) | (segment[at + 2]! << 16) | (segment[at + 3]! << 24);
   }
 
   flags(row: number): number {

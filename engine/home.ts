@@ -158,7 +158,9 @@ export class Home {
         : judgeCurrencies(view, job.currencies, job.currency, (job.flags & CommandFlag.shareCurrency) !== 0);
     if (code !== 0) {
       const account = code === CODES.currency_mismatch.n ? view.account(mismatch.leg) : '';
-      this.refuse(job, code, 0, { account, available: '', required: '', shortage: '' });
+      // It rests on the accounts of all shards: on nothing later than what is claimed by now.
+      const wait = this.out.env.claimedLsn();
+      this.refuse(job, code, wait, { account, available: '', required: '', shortage: '' });
       return;
     }
     const lsn = this.out.env.claimLsn();

@@ -85,6 +85,22 @@ export class IdTable {
     return entry;
   }
 
+  /** Remembers a fact from its packed words, as {@link copy} gives them. @returns its entry */
+  addPacked(words: Uint32Array, at: number): number {
+    const place = this.count % ENTRIES_PER_SEGMENT;
+    if (place === 0) this.segments.push(new Uint32Array(SEGMENT_WORDS));
+    const segment = this.segments[this.segments.length - 1]!;
+    for (let i = 0, to = place * ID_ENTRY_WORDS; i < ID_ENTRY_WORDS; i++) segment[to + i] = words[at + i]!;
+    if (words[at + 5]! >>> 16 <= IdKind.reversal) this.ids++;
+    this.index.add(words[at + 1]!, this.count);
+    return this.count++;
+  }
+
+  /** Copies the words of an entry. */
+  copy(entry: number, out: Uint32Array): void {
+    for (let i = 0; i < ID_ENTRY_WORDS; i++) out[i] = this.word(entry, i);
+  }
+
   private word(entry: number, word: number): number {
     return this.segments[(entry / ENTRIES_PER_SEGMENT) | 0]![
       (entry % ENTRIES_PER_SEGMENT) * ID_ENTRY_WORDS + word

@@ -129,6 +129,16 @@ export class RingConsumer extends RingEnd {
     return place << 3;
   }
 
+  /** Takes note of what is published by now: all that {@link peekNoted} shows until the next time. */
+  note(): void {
+    this.tail = Atomics.load(this.control, TAIL);
+  }
+
+  /** As {@link peek}, but nothing that was published after {@link note}. */
+  peekNoted(): number {
+    return this.head === this.tail ? -1 : this.peek();
+  }
+
   /** Goes behind the message that {@link peek} showed. Its bytes stay valid until {@link release}. */
   pass(): void {
     const place = this.head & ((this.capacity >>> 3) - 1);

@@ -12,6 +12,8 @@ import { TransactionDesk } from './transaction-desk.js';
 
 /** Messages taken before what they led to is published: short enough not to keep the writer waiting. */
 const STEP_MESSAGES = 256;
+/** Holds that expire in one step at most. They come before commands, which may never end, and leave them most of the step. */
+const STEP_EXPIRIES = 16;
 
 /** Memory that a message is read from: a ring, or a copy of one command. */
 export interface Memory {
@@ -59,6 +61,8 @@ export class Shard implements HomeHost, OwnerAnswers {
   private readonly transactions: TransactionDesk;
   private readonly accounts: AccountDesk;
   private readonly events: Event[] = [];
+  /** The ring to the writer was found full in this step: it takes nothing more, so nothing overtakes. */
+  private isFull = false;
   private readonly view = new RecordView();
   private readonly detail = new RecordWriter();
   private readonly peerMemory: readonly (RingConsumer | undefined)[];
@@ -78,17 +82,25 @@ export class Shard implements HomeHost, OwnerAnswers {
     this.accounts = new AccountDesk(this);
   }
 
-  /** Takes what is there, up to a bound, and publishes what it led to. @returns whether anything was done */
+  /**
+   * Takes what is there, up to a bound, and publishes what it led to. Commands are taken as far as they were there before all that other
+   * shards had sent was taken: a settle is sent before its answer, so who was told of a transaction and then asks finds it settled.
+   * @returns whether anything was done
+   */
   step(): boolean {
+    this.isFull = false;
+    for (const front of this.fronts) front.note();
     let left = this.takeEvents(STEP_MESSAGES);
     for (let shard = 0; shard < this.peerMemory.length; shard++) {
       const ring = this.peerMemory[shard];
       if (ring !== undefined) left = this.drain(ring, shard, false, left);
     }
+    for (let i = 0; i < STEP_EXPIRIES && left > 0 && this.hasRoom(); i++) {
+      if (!this.transactions.expireOne(this.now)) break;
+      left = this.takeEvents(left - 1);
+    }
     for (let front = 0; front < this.fronts.length; front++)
       left = this.drain(this.fronts[front]!, front, true, left);
-    while (left > 0 && this.out.hasRoom() && this.transactions.expireOne(this.now))
-      left = this.takeEvents(left - 1);
     this.out.publish();
     if (left === STEP_MESSAGES) return false;
     this.progress++;
@@ -96,8 +108,8 @@ export class Shard implements HomeHost, OwnerAnswers {
   }
 
   private drain(ring: RingConsumer, from: number, isFront: boolean, left: number): number {
-    while (left > 0 && this.out.hasRoom()) {
-      const m = ring.peek();
+    while (left > 0 && this.hasRoom()) {
+      const m = isFront ? ring.peekNoted() : ring.peek();
       if (m < 0) break;
       if (isFront) this.take(from, ring, m);
       else this.takePeer(from, ring, m);
@@ -109,8 +121,13 @@ export class Shard implements HomeHost, OwnerAnswers {
     return left;
   }
 
+  private hasRoom(): boolean {
+    if (!this.isFull) this.isFull = !this.out.hasRoom();
+    return !this.isFull;
+  }
+
   private takeEvents(left: number): number {
-    while (left > 0 && this.events.length > 0 && this.out.hasRoom()) {
+    while (left > 0 && this.events.length > 0 && this.hasRoom()) {
       this.takeEvent(this.events.shift()!);
       left--;
     }

@@ -20,7 +20,8 @@ export interface Reversed {
   lastLsn: number;
 }
 
-const ID_KINDS: { readonly [kind: number]: number } = {
+/** What is remembered of an id by the record's kind. */
+export const ID_KINDS: { readonly [kind: number]: number } = {
   [RecordKind.posted]: IdKind.posted,
   [RecordKind.pending]: IdKind.pending,
   [RecordKind.reversal]: IdKind.reversal,
@@ -77,6 +78,11 @@ export class State {
     }
     this.lastTenant = tenant;
     return tenant;
+  }
+
+  /** The tenants that this shard has met. */
+  knownTenants(): IterableIterator<Tenant> {
+    return this.tenants.values();
   }
 
   owns(route: number): boolean {

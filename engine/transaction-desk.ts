@@ -108,7 +108,8 @@ export class TransactionDesk {
     const wrong = judgeCurrencies(view, this.currencies, currency, (flags & CommandFlag.shareCurrency) !== 0);
     if (wrong !== 0) {
       const account = wrong === CODES.currency_mismatch.n ? view.account(mismatch.leg) : '';
-      shard.refuse(front, slot, flags, wrong, 0, { account, available: '', required: '', shortage: '' });
+      const wait = out.env.claimedLsn();
+      shard.refuse(front, slot, flags, wrong, wait, { account, available: '', required: '', shortage: '' });
       return;
     }
     for (let at = 0; at < plan.n; at++) {

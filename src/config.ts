@@ -12,6 +12,9 @@ import {
   SHARDS_MAX,
 } from '../engine/limits.js';
 
+/** One mailbox row is kept for each. */
+const GATEWAYS_MAX = 16;
+
 export interface Config {
   /** The data directory. */
   readonly data: string;
@@ -20,6 +23,7 @@ export interface Config {
   readonly host: string;
   /** Shard threads, 1-16. */
   readonly shards: number | 'auto';
+  /** Threads that take connections, 1-16, behind one port. */
   readonly gateways: number;
   readonly auth: 'off' | 'jwt';
   readonly analytics: 'off';
@@ -80,7 +84,7 @@ export const OPTIONS: OptionSpecs = {
     fallback: 'auto',
     parse: (given) => (given === 'auto' ? 'auto' : integer(1, SHARDS_MAX)(given)),
   },
-  gateways: { help: 'gateway threads', placeholder: 'n', fallback: 1, parse: oneGateway },
+  gateways: { help: 'gateway threads', placeholder: 'n', fallback: 1, parse: integer(1, GATEWAYS_MAX) },
   auth: {
     help: 'who may call: jwt, or off (tenant "dev", loopback only)',
     placeholder: 'mode',
@@ -203,6 +207,17 @@ export function resolveConfig(
 
 /** What keeps a server from starting with options that are right one by one; empty when nothing does. */
 export function obstacles(config: Config): string[] {
+  return [...authObstacles(config), ...gatewayObstacles(config)];
+}
+
+function gatewayObstacles({ gateways, port }: Config): string[] {
+  if (gateways === 1) return [];
+  if (process.platform !== 'linux') return ['--gateways above 1 needs Linux, where threads can share a port'];
+  if (port === 0) return ['--gateways above 1 needs a --port: port 0 would give each of them another one'];
+  return [];
+}
+
+function authObstacles(config: Config): string[] {
   if (config.auth === 'off') {
     if (isLoopback(config.host)) return [];
     return [
@@ -267,12 +282,6 @@ function oneOf<T extends string>(choices: readonly T[]): (given: string) => T {
     if (choice !== undefined) return choice;
     throw new Error(`must be one of ${choices.join(', ')}, not "${given}"`);
   };
-}
-
-function oneGateway(given: string): number {
-  const n = integer(1, 64)(given);
-  if (n !== 1) throw new Error('this release runs one gateway thread; use 1');
-  return n;
 }
 
 function noAnalytics(given: string): 'off' {

@@ -1,7 +1,10 @@
+import type { Worker } from 'node:worker_threads';
 import { SHARDS_MAX } from '../engine/limits.js';
+import { AttachedThreads } from './ledger/attached.js';
 import { type CallerPrefix, prefixOf } from './ledger/caller.js';
 import { LedgerSession } from './ledger/ledger-session.js';
 import { startThreads, type Threads } from './ledger/threads.js';
+import type { Attachment } from './ledger/wiring.js';
 import type { Caller, Session } from './session.js';
 
 /** Where the data is and how it is run. */
@@ -14,6 +17,8 @@ export interface LedgerOptions {
   readonly segmentBytes?: number;
   /** Records between two checkpoints; default 200,000. */
   readonly checkpointRecords?: number;
+  /** Threads besides this one that will use the ledger, each with an attachment of its own; default 0, at most 15. */
+  readonly attachments?: number;
   /** Called once when the ledger can no longer go on. Default: say why on stderr and exit with 70. */
   readonly onFatal?: (reason: Error) => void;
 }
@@ -52,6 +57,12 @@ export interface Ledger {
   stats(): LedgerStats;
   /** Called after a run of compact answers was given: the moment to flush sockets. */
   onAnswered: (() => void) | undefined;
+  /** One for each thread that was announced in the options; see {@link attachLedger}. */
+  readonly attachments: readonly Attachment[];
+  /** Makes the unexpected death of another thread as fatal as one of the ledger's own. */
+  guard(name: string, worker: Worker): void;
+  /** From now on that thread may end. */
+  release(worker: Worker): void;
   /** Answers what it has accepted, syncs, stops the threads, releases the directory. New commands get `not_ready`. */
   close(): Promise<void>;
 }
@@ -76,6 +87,15 @@ export async function openLedger(options: LedgerOptions): Promise<Ledger> {
     throw new RangeError(`shards: a whole number from 1 to ${SHARDS_MAX}, not ${shards}`);
   }
   return new OpenLedger(await startThreads({ ...options, shards }));
+}
+
+/**
+ * The ledger as seen from another thread of the process that opened it: the same operations through a front of its own. Close it before
+ * the ledger itself.
+ * @param attachment one of {@link Ledger.attachments}, transferred with its ports; each can be used once
+ */
+export function attachLedger(attachment: Attachment): Ledger {
+  return new OpenLedger(new AttachedThreads(attachment));
 }
 
 class OpenLedger implements Ledger {
@@ -114,6 +134,18 @@ class OpenLedger implements Ledger {
       commits: control.commits(),
       checkpointLsn,
     };
+  }
+
+  get attachments(): readonly Attachment[] {
+    return this.threads.attachments;
+  }
+
+  guard(name: string, worker: Worker): void {
+    this.threads.guard(name, worker);
+  }
+
+  release(worker: Worker): void {
+    this.threads.release(worker);
   }
 
   close(): Promise<void> {

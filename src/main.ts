@@ -1,8 +1,11 @@
+import { Worker } from 'node:worker_threads';
 import { type Logger, pino } from 'pino';
 import type { Config } from './config.js';
 import { createAuthenticator } from './gateway/auth.js';
-import { type Gateway, startGateway } from './gateway/server.js';
+import { assertPortFree, type Gateway, startGateway } from './gateway/server.js';
+import { attachmentPorts } from './ledger/wiring.js';
 import { type Ledger, openLedger } from './ledger.js';
+import type { GatewayData } from './threads/gateway.js';
 
 export interface Server {
   /** `http://host:port`. */
@@ -29,9 +32,11 @@ export interface ServerOptions {
 export async function startServer(config: Config, options: ServerOptions = {}): Promise<Server> {
   const logger = options.logger ?? pino({ level: config.logLevel });
   const auth = createAuthenticator(config);
+  if (config.gateways > 1) await assertPortFree(config);
   const opening = openLedger({
     data: config.data,
     checkpointRecords: config.checkpointRecords,
+    attachments: config.gateways - 1,
     ...(config.shards !== 'auto' && { shards: config.shards }),
     ...(options.onFatal && { onFatal: options.onFatal }),
   });
@@ -54,13 +59,37 @@ export async function startServer(config: Config, options: ServerOptions = {}): 
     await gateway.close();
     throw error;
   }
+  const others = await startOthers(ledger, config);
   return {
     url: gateway.url,
     port: gateway.port,
     ledger,
     close: async () => {
-      await gateway.close();
+      await Promise.all([gateway.close(), ...others.map((other) => other.close())]);
       await ledger.close();
     },
   };
+}
+
+/** The gateways beyond the first, each on a thread of its own behind the same port. */
+function startOthers(ledger: Ledger, config: Config): Promise<{ close(): Promise<void> }[]> {
+  return Promise.all(
+    ledger.attachments.map(async (attachment) => {
+      const workerData: GatewayData = { config, attachment };
+      const worker = new Worker(new URL('./threads/gateway.js', import.meta.url), {
+        workerData,
+        transferList: attachmentPorts(attachment),
+      });
+      ledger.guard('gateway', worker);
+      await new Promise((resolve) => worker.once('message', resolve));
+      return {
+        close: async () => {
+          const gone = new Promise<void>((resolve) => worker.once('exit', () => resolve()));
+          ledger.release(worker);
+          worker.postMessage('close');
+          await gone;
+        },
+      };
+    }),
+  );
 }

@@ -19,6 +19,7 @@ const SECRET = 'a secret of more than thirty-two bytes';
 /** Answers compact commands on `answerAll`, map commands with what was asked, so that a test sees what arrived. */
 class FakeLedger implements Ledger {
   readonly id = 'fake';
+  readonly attachments = [];
   onAnswered: (() => void) | undefined;
   readonly callers: Caller[] = [];
   readonly waiting: (() => void)[] = [];
@@ -84,6 +85,10 @@ class FakeLedger implements Ledger {
   stats(): LedgerStats {
     return { lsn: 42, durableLsn: 41 } as LedgerStats;
   }
+
+  guard(): void {}
+
+  release(): void {}
 
   async close(): Promise<void> {}
 }

@@ -1,27 +1,94 @@
-import { RecordError, RecordView } from '../engine/record.js';
+import { RecordView } from '../engine/record.js';
 import type { State } from '../engine/state.js';
 import { type Batch, forEachRecord } from './batch.js';
+import { damagedRecord } from './checkpoint.js';
+import { CheckpointFault } from './checkpoint-block.js';
+import { NO_CHECKPOINT, type Run, readRuns } from './checkpoint-files.js';
+import { loadCheckpoint } from './checkpoint-load.js';
 import { damaged } from './errors.js';
-import { openLogReader } from './log.js';
+import { checkedBatches, openLogReader } from './log.js';
+import { listSegments, segmentPath } from './segment.js';
 import type { LogReader } from './store.js';
 
+/** A state brought up to the end of the log. */
+export interface Recovered {
+  readonly state: State;
+  /** The LSN of the checkpoint that it started from; 0 without one. */
+  readonly checkpointLsn: number;
+  /** Why the checkpoint could not be used; it has to be made anew. */
+  readonly fault: string | undefined;
+}
+
 /**
- * Brings a shard's state to `lsn`.
+ * Recovers a shard: the newest checkpoint's slice, then the rest of the log. A damaged checkpoint is passed over: what a shard knows follows
+ * from the log alone, so the shards need not agree on where they started.
+ * @param makeState gives an empty state; called twice when the checkpoint turns out to be damaged
+ * @param lsn the end of the log
  * @param onProgress called now and then with the LSN reached
+ * @throws {DamagedLogError} also when the checkpoint knows more than the log
  */
-export function recover(state: State, data: string, lsn: number, onProgress?: (lsn: number) => void): void {
+export function recover(
+  makeState: () => State,
+  data: string,
+  lsn: number,
+  onProgress?: (lsn: number) => void,
+): Recovered {
   const reader = openLogReader({ data });
   try {
-    replayLog(state, reader, data, 0, lsn, onProgress);
+    let state = makeState();
+    let checkpointLsn = 0;
+    let fault: string | undefined;
+    try {
+      const runs = readRuns(data, reader.ledger.id);
+      checkpointLsn = checkedEnd(data, runs, lsn);
+      if (runs.length > 0) loadCheckpoint(state, data, runs);
+    } catch (error) {
+      if (!(error instanceof CheckpointFault)) throw error;
+      fault = error.message;
+      checkpointLsn = 0;
+      state = makeState();
+    }
+    replayLog(state, reader, data, checkpointLsn, lsn, onProgress);
+    return { state, checkpointLsn, fault };
   } finally {
     reader.close();
   }
 }
 
+/** The LSN of a checkpoint. @throws {DamagedLogError} when the log ends before it */
+function checkedEnd(data: string, runs: readonly Run[], lsn: number): number {
+  const end = runs.at(-1)?.end.lsn ?? 0;
+  if (end <= lsn) return end;
+  const segment = segmentPath(data, listSegments(data).at(-1) ?? 1);
+  throw damaged(segment, lsn + 1, `the log ends at LSN ${lsn}, but the checkpoint was made at LSN ${end}`);
+}
+
 /**
- * Replays the log onto a shard's state: from the state's LSN (0, or its checkpoint's) up to `toLsn`.
+ * Checks what a start relies on and the shards do not look at: that the log above the checkpoint hangs together, by hashes, times and
+ * numbers, and goes on where the checkpoint was made. One pass for all shards, beside their own.
+ * @throws {DamagedLogError}, {NewerFormatError}
+ */
+export function checkTail(data: string, lsn: number): void {
+  let end = NO_CHECKPOINT;
+  const reader = openLogReader({ data });
+  const { id } = reader.ledger;
+  reader.close();
+  try {
+    const runs = readRuns(data, id);
+    checkedEnd(data, runs, lsn);
+    end = runs.at(-1)?.end ?? NO_CHECKPOINT;
+  } catch (error) {
+    if (!(error instanceof CheckpointFault)) throw error;
+  }
+  for (const batch of checkedBatches(data, end.lsn + 1, end.hash)) {
+    if (batch.firstLsn + batch.count - 1 >= lsn) break;
+  }
+}
+
+/**
+ * Replays the log onto a shard's state, from the LSN that it stands at up to `toLsn`.
  * @param onProgress called now and then with the LSN reached
- * @throws DamagedLogError when the log ends before `toLsn` or a record cannot be what was written
+ * @throws {DamagedLogError} when the log ends before `toLsn` or a record cannot be what was written
  */
 export function replayLog(
   state: State,
@@ -34,28 +101,29 @@ export function replayLog(
   let lsn = fromLsn;
   if (lsn < toLsn) {
     for (const batch of reader.batchesFrom(fromLsn + 1)) {
-      replayBatch(state, batch, fromLsn, toLsn);
+      replayBatch(state, data, batch, fromLsn, toLsn);
       lsn = batch.firstLsn + batch.count - 1;
       onProgress?.(lsn);
       if (lsn >= toLsn) break;
     }
   }
-  if (lsn < toLsn)
-    throw damaged(`${data}/log/?`, lsn + 1, `the log ends at ${lsn}, but ${toLsn} was durable`);
+  if (lsn >= toLsn) return;
+  const segment = segmentPath(data, listSegments(data).at(-1) ?? 1);
+  throw damaged(segment, lsn + 1, `the log ends at LSN ${lsn}, but LSN ${toLsn} was durable`);
 }
 
 const view = new RecordView();
 
 /** Replays the records of a batch that lie above `fromLsn`, up to `toLsn`. */
-function replayBatch(state: State, batch: Batch, fromLsn: number, toLsn: number): void {
+function replayBatch(state: State, data: string, batch: Batch, fromLsn: number, toLsn: number): void {
   view.over(batch.bytes);
-  forEachRecord(batch, (_bytes, offset, _size, lsn) => {
-    if (lsn <= fromLsn || lsn > toLsn) return;
-    try {
-      state.replay(view.read(offset), lsn);
-    } catch (error) {
-      if (error instanceof RecordError) throw new RecordError(`LSN ${lsn}: ${error.message}`);
-      throw error;
-    }
-  });
+  let at = batch.firstLsn;
+  try {
+    forEachRecord(batch, (_bytes, offset, _size, lsn) => {
+      at = lsn;
+      if (lsn > fromLsn && lsn <= toLsn) state.replay(view.read(offset), lsn);
+    });
+  } catch (error) {
+    throw damagedRecord(data, batch, at, error as Error);
+  }
 }

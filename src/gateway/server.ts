@@ -99,6 +99,8 @@ function awaitLedger(
   );
 }
 
+const LIBUS_LISTEN_DEFAULT = 0;
+
 /** The native call takes host, port and options together, which its types do not tell. */
 type ListenExclusively = (
   host: string,
@@ -109,17 +111,27 @@ type ListenExclusively = (
 
 async function listen(uws: Uws, app: TemplatedApp, config: Config): Promise<us_listen_socket> {
   const { host, port } = config;
-  // Without the option the port would be shared silently with any other process that listens on it.
+  // Without the option the port would be shared silently with any other process that listens on it. Several gateways want just that,
+  // among themselves: they share it after a probe has found it free.
   const { LIBUS_LISTEN_EXCLUSIVE_PORT } = uws as unknown as { LIBUS_LISTEN_EXCLUSIVE_PORT: number };
+  const options = config.gateways > 1 ? LIBUS_LISTEN_DEFAULT : LIBUS_LISTEN_EXCLUSIVE_PORT;
   const listener = await new Promise<us_listen_socket | false>((resolve) => {
-    (app.listen as unknown as ListenExclusively).call(app, host, port, LIBUS_LISTEN_EXCLUSIVE_PORT, resolve);
+    (app.listen as unknown as ListenExclusively).call(app, host, port, options, resolve);
   });
   if (listener !== false) return listener;
-  throw new ListenError(`cannot listen on ${host}:${port}: ${await whyNot(host, port)}`);
+  throw new ListenError(
+    `cannot listen on ${host}:${port}: ${(await whyNot(host, port)) ?? 'the port was taken for a moment; try again'}`,
+  );
+}
+
+/** @throws ListenError when another process listens there, whatever it would let others do */
+export async function assertPortFree({ host, port }: Config): Promise<void> {
+  const why = await whyNot(host, port);
+  if (why !== undefined) throw new ListenError(`cannot listen on ${host}:${port}: ${why}`);
 }
 
 /** uWebSockets.js does not say why; the same attempt with node:net does. */
-function whyNot(host: string, port: number): Promise<string> {
+function whyNot(host: string, port: number): Promise<string | undefined> {
   return new Promise((resolve) => {
     const probe = createServer();
     probe.once('error', (error: NodeJS.ErrnoException) => {
@@ -128,6 +140,6 @@ function whyNot(host: string, port: number): Promise<string> {
       else if (error.code === 'EADDRNOTAVAIL') resolve('the host is not an address of this machine');
       else resolve(error.message);
     });
-    probe.listen(port, host, () => probe.close(() => resolve('the port was taken for a moment; try again')));
+    probe.listen(port, host, () => probe.close(() => resolve(undefined)));
   });
 }

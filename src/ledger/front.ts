@@ -236,17 +236,21 @@ export class Front {
 
   private drainRing(shard: number, durable: number): boolean {
     const ring = this.answers[shard]!;
+    let freed = 0;
     for (let m = ring.peek(); m >= 0 && ring.f64[(m + Result.wait) >> 3]! <= durable; m = ring.peek()) {
       const slot = ring.u32[(m + Result.slot) >> 2]!;
       const handler = this.handlers[slot]!;
       this.handlers[slot] = undefined;
-      this.reserved[shard] = this.reserved[shard]! - this.resultBytes[slot]! - 8;
+      freed += this.resultBytes[slot]! + 8;
       this.free[this.freeCount++] = slot;
       if (this.watchers > 0 && handler.decided !== undefined) handler.decided(this.tags[slot]!);
       handler.done(this.tags[slot]!, ring, m);
       ring.pass();
     }
-    return ring.release();
+    const any = ring.release();
+    // Only now: a handler may send, and the shard that answers needs the room.
+    this.reserved[shard] = this.reserved[shard]! - freed;
+    return any;
   }
 
   private hasDurableAnswer(): boolean {

@@ -268,7 +268,9 @@ export class LedgerSession implements Session {
     if (this.caller.accounts !== undefined) {
       // The accounts are the hold's: they must all be within the caller's reach.
       const known = await this.facts(id);
-      if (!('ok' in known)) {
+      if ('ok' in known) {
+        if (known.code !== 'transaction_not_found') return known;
+      } else {
         const out = this.unreachable(known.body);
         if (out !== undefined) return out;
       }
@@ -283,7 +285,8 @@ export class LedgerSession implements Session {
         : forbidden('transactions:end_any');
     }
     if (answer.code !== CODES.ok.n) return refusalOf(answer);
-    const known = await this.facts(id);
+    // It is done: too much in flight is no answer any more.
+    const known = await this.facts(id, true);
     if ('ok' in known) return known;
     const isNew = (answer.flags & ResultFlag.known) === 0;
     return { ok: true, created: isNew && answer.n === IdKind.tombstone, body: known.body };
@@ -312,8 +315,8 @@ export class LedgerSession implements Session {
     return beyond === undefined ? undefined : outOfReach(beyond.account);
   }
 
-  /** Where the facts about an id are. */
-  async lookup(id: string): Promise<Lookup | Refusal> {
+  /** Where the facts about an id are. @param waits for a place if too much is in flight */
+  async lookup(id: string, waits = false): Promise<Lookup | Refusal> {
     let found: Lookup | undefined;
     for (;;) {
       const fault = encodeQuestion(encoder, this.prefix, Op.lookup, id);
@@ -321,7 +324,11 @@ export class LedgerSession implements Session {
       encoder.resultBytes = READ_RESULT_BYTES;
       encoder.first = found?.reversals.length ?? 0;
       const call = this.call();
-      if ('ok' in call) return call;
+      if ('ok' in call) {
+        if (!waits) return call;
+        await new Promise((resolve) => setImmediate(resolve));
+        continue;
+      }
       const answer = await call;
       if (answer.code !== CODES.ok.n) return refusalOf(answer);
       const page = parseLookup(answer.payload);
@@ -333,8 +340,9 @@ export class LedgerSession implements Session {
   /** Everything stored about an id: facts and the body made of them. */
   async facts(
     id: string,
+    waits = false,
   ): Promise<Refusal | { lookup: Lookup; created: Fact; end: Fact | undefined; body: TransactionBody }> {
-    const lookup = await this.lookup(id);
+    const lookup = await this.lookup(id, waits);
     if ('ok' in lookup) return lookup;
     const lsns = [lookup.lsn, ...(lookup.endKind === 0 ? [] : [lookup.endLsn]), ...lookup.reversals];
     const stored = await this.host.reader.fetch(lsns);

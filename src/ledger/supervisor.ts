@@ -24,8 +24,8 @@ export class Supervisor {
     this.workers.set(worker, name);
     worker.on('error', (error) => this.fail(asError(error)));
     worker.on('exit', (code) => {
-      this.workers.delete(worker);
-      if (!this.isExitExpected) this.fail(new Error(`the ${name} thread ended (${code})`));
+      if (this.workers.delete(worker) && !this.isExitExpected)
+        this.fail(new Error(`the ${name} thread ended (${code})`));
     });
   }
 
@@ -42,6 +42,11 @@ export class Supervisor {
         worker.removeAllListeners('error').on('error', (error) => this.fail(asError(error)));
       });
     });
+  }
+
+  /** From now on this thread may end. */
+  release(worker: Worker): void {
+    this.workers.delete(worker);
   }
 
   /** From now on threads may end. */

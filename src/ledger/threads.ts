@@ -3,15 +3,20 @@ import { MessageChannel, type MessagePort, type Transferable, Worker } from 'nod
 import { Control } from '../../engine/control.js';
 import { lockDirectory } from '../../wal/lock.js';
 import type { LedgerOptions } from '../ledger.js';
-import type { Fact, FactReader } from './facts.js';
+import { settled } from './attached.js';
 import { Front } from './front.js';
 import type { SessionHost } from './ledger-session.js';
+import { ReaderClient } from './reader-client.js';
 import { Supervisor } from './supervisor.js';
 import {
+  type Attachment,
+  type CheckpointerData,
+  type CheckpointerStart,
   type Clock,
   ledgerTime,
   makeWiring,
   type ShardData,
+  type ShardReady,
   type WriterData,
   type WriterReady,
 } from './wiring.js';
@@ -19,6 +24,8 @@ import {
 /** Holds expire within this of their time. */
 const TICK_MS = 50;
 const EXIT_FATAL = 70;
+/** Records between two checkpoints: at 100,000 a second, 2 s; a start replays so many in well under one. */
+const CHECKPOINT_RECORDS = 200_000;
 
 /** Options of {@link startThreads}: the ledger's, and what only tests replace. */
 export interface ThreadOptions extends LedgerOptions {
@@ -34,6 +41,12 @@ export interface Threads extends SessionHost {
   readonly shards: number;
   readonly control: Control;
   readonly checkpointLsn: number;
+  /** What further fronts on other threads are made of, once each. */
+  readonly attachments: readonly Attachment[];
+  /** Adds a thread whose death is fatal too. */
+  guard(name: string, worker: Worker): void;
+  /** From now on that thread may end. */
+  release(worker: Worker): void;
   close(): Promise<void>;
 }
 
@@ -50,14 +63,17 @@ export async function startThreads(options: ThreadOptions): Promise<Threads> {
   const lock = lockDirectory(data);
   const supervisor = new Supervisor(options.onFatal ?? exitFatally);
   try {
-    const wiring = makeWiring(shards, 1);
+    const fronts = 1 + (options.attachments ?? 0);
+    const wiring = makeWiring(shards, fronts);
     const control = new Control(wiring.control);
-    const doorbells: MessagePort[] = [];
-    const doorbell = (): MessagePort => {
-      const { port1, port2 } = new MessageChannel();
-      doorbells.push(port1);
-      return port2;
-    };
+    // By front, the ends of the channels on which the writer and each shard wake it.
+    const doorbells: MessagePort[][] = Array.from({ length: fronts }, () => []);
+    const ringers = (): MessagePort[] =>
+      doorbells.map((ports) => {
+        const { port1, port2 } = new MessageChannel();
+        ports.push(port1);
+        return port2;
+      });
 
     const writerData: WriterData = {
       data,
@@ -65,7 +81,7 @@ export async function startThreads(options: ThreadOptions): Promise<Threads> {
       shards,
       logModule: options.logModule ?? new URL('../../wal/log.js', import.meta.url).href,
       segmentBytes: options.segmentBytes,
-      fronts: [doorbell()],
+      fronts: ringers(),
     };
     const writer = start('writer', writerData, writerData.fronts);
     const log = (await supervisor.ready(writer)) as WriterReady;
@@ -78,12 +94,23 @@ export async function startThreads(options: ThreadOptions): Promise<Threads> {
         shards,
         key: log.key,
         lsn: log.lsn,
-        fronts: [doorbell()],
+        fronts: ringers(),
       };
       return start('shard', shardData, shardData.fronts);
     });
-    const reader = new ReaderClient(start('reader', { data }));
-    await Promise.all(shardWorkers.map((worker) => supervisor.ready(worker)));
+    const readerThread = start('reader', { data });
+    const reader = new ReaderClient(readerThread);
+    const checkpointerData: CheckpointerData = {
+      data,
+      wiring,
+      lsn: log.lsn,
+      records: options.checkpointRecords ?? CHECKPOINT_RECORDS,
+    };
+    const checkpointer = start('checkpointer', checkpointerData);
+    const [shardsReady] = await Promise.all([
+      Promise.all(shardWorkers.map((worker) => supervisor.ready(worker) as Promise<ShardReady>)),
+      supervisor.ready(checkpointer),
+    ]);
 
     const { clock } = log;
     const now = () => ledgerTime(clock);
@@ -94,13 +121,31 @@ export async function startThreads(options: ThreadOptions): Promise<Threads> {
       results: wiring.results[0]!,
       now,
     });
-    for (const port of doorbells) port.on('message', front.drain);
+    for (const port of doorbells[0]!) port.on('message', front.drain);
+    const attachments = doorbells.slice(1).map((ports, i): Attachment => {
+      const { port1, port2 } = new MessageChannel();
+      readerThread.postMessage(port1, [port1]);
+      return {
+        wiring,
+        clock,
+        key: log.key,
+        ledgerId: log.ledgerId,
+        shards,
+        front: i + 1,
+        doorbells: ports,
+        reader: port2,
+      };
+    });
     const running = new RunningThreads(log, shards, control, front, reader, clock, supervisor, {
       writer,
       shards: shardWorkers,
-      doorbells,
+      checkpointer,
+      reader: readerThread,
+      attachments,
+      doorbells: doorbells[0]!,
       release: () => lock.release(),
     });
+    running.startCheckpoints(shardsReady);
     supervisor.watch(control, shards, wiring);
     return running;
   } catch (error) {
@@ -143,6 +188,9 @@ class RunningThreads implements Threads {
     private readonly parts: {
       readonly writer: Worker;
       readonly shards: readonly Worker[];
+      readonly checkpointer: Worker;
+      readonly reader: Worker;
+      readonly attachments: readonly Attachment[];
       readonly doorbells: readonly MessagePort[];
       readonly release: () => void;
     },
@@ -155,8 +203,31 @@ class RunningThreads implements Threads {
     this.ticker.unref();
   }
 
+  get attachments(): readonly Attachment[] {
+    return this.parts.attachments;
+  }
+
+  guard(name: string, worker: Worker): void {
+    this.supervisor.add(name, worker);
+  }
+
+  release(worker: Worker): void {
+    this.supervisor.release(worker);
+  }
+
   now(): number {
     return ledgerTime(this.clock);
+  }
+
+  /** The shards are done with the checkpoint's files: from now on they are the checkpointer's. */
+  startCheckpoints(ready: readonly ShardReady[]): void {
+    const { checkpointer } = this.parts;
+    this.checkpointLsn = Math.min(...ready.map((shard) => shard.checkpointLsn));
+    checkpointer.on('message', (lsn: number) => {
+      this.checkpointLsn = lsn;
+    });
+    const rebuild = ready.some((shard) => shard.checkpointFault !== undefined);
+    checkpointer.postMessage({ rebuild } satisfies CheckpointerStart);
   }
 
   notReady(): string | undefined {
@@ -172,11 +243,11 @@ class RunningThreads implements Threads {
   /** Stops from the front to the log, so that whatever was accepted is written before the writer ends. */
   private async stop(): Promise<void> {
     const { control, front, reader, parts, supervisor } = this;
-    await front.whenIdle();
-    await reader.whenIdle();
+    await settled(front, reader);
     clearInterval(this.ticker);
     supervisor.expectExit();
     control.stop(1);
+    parts.checkpointer.postMessage('close');
     parts.shards.forEach((_, shard) => {
       control.shardBell(shard).ring();
     });
@@ -184,8 +255,9 @@ class RunningThreads implements Threads {
     control.stop(2);
     control.writerBell().ring();
     await exited(parts.writer);
+    await exited(parts.checkpointer);
     reader.close();
-    await exited(reader.worker);
+    await exited(parts.reader);
     for (const port of parts.doorbells) port.close();
     parts.release();
   }
@@ -194,35 +266,4 @@ class RunningThreads implements Threads {
 function exited(worker: Worker): Promise<void> {
   if (worker.threadId === -1) return Promise.resolve();
   return new Promise((resolve) => worker.once('exit', () => resolve()));
-}
-
-/** Asks the reader's thread for stored records. */
-class ReaderClient implements FactReader {
-  private readonly waiting = new Map<number, (facts: readonly Fact[]) => void>();
-  private next = 0;
-  private readonly idle: (() => void)[] = [];
-
-  constructor(readonly worker: Worker) {
-    worker.on('message', (message: { request: number; facts: readonly Fact[] }) => {
-      this.waiting.get(message.request)!(message.facts);
-      this.waiting.delete(message.request);
-      if (this.waiting.size === 0) for (const resolve of this.idle.splice(0)) resolve();
-    });
-  }
-
-  fetch(lsns: readonly number[]): Promise<readonly Fact[]> {
-    return new Promise((resolve) => {
-      const request = this.next++;
-      this.waiting.set(request, resolve);
-      this.worker.postMessage({ request, lsns });
-    });
-  }
-
-  whenIdle(): Promise<void> {
-    return this.waiting.size === 0 ? Promise.resolve() : new Promise((resolve) => this.idle.push(resolve));
-  }
-
-  close(): void {
-    this.worker.postMessage('close');
-  }
 }

@@ -94,3 +94,43 @@ export interface ShardData {
   readonly lsn: number;
   readonly fronts: readonly MessagePort[];
 }
+
+/** What a shard tells once it has recovered. */
+export interface ShardReady {
+  /** The LSN of the checkpoint that it started from; 0 without one. */
+  readonly checkpointLsn: number;
+  /** Why the checkpoint could not be used. */
+  readonly checkpointFault: string | undefined;
+}
+
+/** What the checkpointer is started with. */
+export interface CheckpointerData {
+  readonly data: string;
+  readonly wiring: Wiring;
+  /** The log's end at the start. */
+  readonly lsn: number;
+  /** Records between two checkpoints. */
+  readonly records: number;
+}
+
+/** Tells the checkpointer that nobody reads the checkpoint any more. */
+export interface CheckpointerStart {
+  /** Whether it was found damaged. */
+  readonly rebuild: boolean;
+}
+
+/** What a front on another thread is made of: to be transferred there with {@link attachmentPorts}. */
+export interface Attachment {
+  readonly wiring: Wiring;
+  readonly clock: Clock;
+  readonly key: Uint8Array;
+  readonly ledgerId: string;
+  readonly shards: number;
+  readonly front: number;
+  readonly doorbells: readonly MessagePort[];
+  readonly reader: MessagePort;
+}
+
+export function attachmentPorts(attachment: Attachment): MessagePort[] {
+  return [...attachment.doorbells, attachment.reader];
+}

@@ -1,4 +1,4 @@
-import { parentPort, workerData } from 'node:worker_threads';
+import { type MessagePort, parentPort, workerData } from 'node:worker_threads';
 import { recordOffset, recordSize } from '../../wal/batch.js';
 import { openLogReader } from '../../wal/log.js';
 import type { Fact } from '../ledger/facts.js';
@@ -19,11 +19,19 @@ function factAt(lsn: number): Fact {
   };
 }
 
-parentPort!.on('message', (message: { request: number; lsns: readonly number[] } | 'close') => {
-  if (message === 'close') {
-    reader.close();
-    parentPort!.close();
-    return;
-  }
-  parentPort!.postMessage({ request: message.request, facts: message.lsns.map(factAt) });
-});
+/** Answers the questions of one front. */
+function serve(port: MessagePort): void {
+  port.on('message', (message: { request: number; lsns: readonly number[] } | MessagePort | 'close') => {
+    if (message === 'close') {
+      // The main thread closes last; a front elsewhere only ends its own port.
+      if (port === parentPort) reader.close();
+      port.close();
+    } else if ('lsns' in message) {
+      port.postMessage({ request: message.request, facts: message.lsns.map(factAt) });
+    } else {
+      serve(message);
+    }
+  });
+}
+
+serve(parentPort!);

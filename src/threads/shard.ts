@@ -4,7 +4,7 @@ import { RingConsumer, RingProducer } from '../../engine/mailbox.js';
 import { Shard } from '../../engine/shard.js';
 import { State } from '../../engine/state.js';
 import { recover } from '../../wal/recover.js';
-import type { ShardData } from '../ledger/wiring.js';
+import type { ShardData, ShardReady } from '../ledger/wiring.js';
 
 /** A shard's thread: recovers what it owns, says so, then blocks in its loop. */
 
@@ -12,8 +12,12 @@ const SLEEP_MS = 1000;
 
 const { data, wiring, shard: me, shards, key, lsn, fronts } = workerData as ShardData;
 const control = new Control(wiring.control);
-const state = new State(me, shards, key);
-recover(state, data, lsn, (reached) => control.setShardProgress(me, reached));
+const { state, checkpointLsn, fault } = recover(
+  () => new State(me, shards, key),
+  data,
+  lsn,
+  (reached) => control.setShardProgress(me, reached),
+);
 
 const frontBells = fronts.map((_, front) => control.frontBell(front));
 const shard = new Shard(
@@ -51,7 +55,8 @@ function tellFigures(): void {
 }
 
 tellFigures();
-parentPort!.postMessage('ready');
+const ready: ShardReady = { checkpointLsn, checkpointFault: fault };
+parentPort!.postMessage(ready);
 
 const bell = control.shardBell(me);
 while (control.stopStage() === 0) {

@@ -1,0 +1,75 @@
+import { Control } from '../../engine/control.js';
+import { Front } from './front.js';
+import { ReaderClient } from './reader-client.js';
+import type { Threads } from './threads.js';
+import { type Attachment, ledgerTime } from './wiring.js';
+
+/** A front on another thread than the one that started the ledger. Threads and files are that one's business. */
+export class AttachedThreads implements Threads {
+  readonly ledgerId: string;
+  readonly key: Uint8Array;
+  readonly shards: number;
+  readonly control: Control;
+  readonly front: Front;
+  readonly reader: ReaderClient;
+  /** Known to the main thread only. */
+  readonly checkpointLsn = 0;
+  readonly attachments = [];
+  private closing: Promise<void> | undefined;
+
+  constructor(private readonly attachment: Attachment) {
+    const { wiring, front } = attachment;
+    this.ledgerId = attachment.ledgerId;
+    this.key = attachment.key;
+    this.shards = attachment.shards;
+    this.control = new Control(wiring.control);
+    this.reader = new ReaderClient(attachment.reader);
+    this.front = new Front({
+      front,
+      control: this.control,
+      commands: wiring.commands[front]!,
+      results: wiring.results[front]!,
+      now: () => this.now(),
+    });
+    for (const port of attachment.doorbells) port.on('message', this.front.drain);
+  }
+
+  now(): number {
+    return ledgerTime(this.attachment.clock);
+  }
+
+  notReady(): string | undefined {
+    return this.closing === undefined ? undefined : 'shutting down';
+  }
+
+  guard(): void {
+    throw new Error('only the thread that opened the ledger guards others');
+  }
+
+  release(): void {
+    throw new Error('only the thread that opened the ledger guards others');
+  }
+
+  close(): Promise<void> {
+    this.closing ??= this.stop();
+    return this.closing;
+  }
+
+  private async stop(): Promise<void> {
+    await settled(this.front, this.reader);
+    this.reader.close();
+    for (const port of this.attachment.doorbells) port.close();
+  }
+}
+
+/**
+ * Resolves when no operation is under way. One may take several commands (a reversal, balances from other shards): its next follows in the
+ * same turn of the event loop as the last answer, so it is over when a whole turn finds nothing.
+ */
+export async function settled(front: Front, reader: ReaderClient): Promise<void> {
+  do {
+    await front.whenIdle();
+    await reader.whenIdle();
+    await new Promise((resolve) => setImmediate(resolve));
+  } while (front.inFlight > 0 || reader.isBusy);
+}

@@ -1,0 +1,73 @@
+import { setPriority } from 'node:os';
+import { parentPort, workerData } from 'node:worker_threads';
+import { Control } from '../../engine/control.js';
+import { Checkpointer } from '../../wal/checkpoint.js';
+import { DamagedLogError, NewerFormatError } from '../../wal/errors.js';
+import { openLogReader } from '../../wal/log.js';
+import { checkTail } from '../../wal/recover.js';
+import type { CheckpointerData, CheckpointerStart } from '../ledger/wiring.js';
+
+/**
+ * The checkpointer's thread. While the shards recover it checks the log above the checkpoint; once they are done with the checkpoint's
+ * files it begins to move the checkpoint on. It has an event loop and may be late: all that comes of it is a longer start.
+ */
+
+const LOOK_EVERY_MS = 250;
+/** A checkpoint is made so long after the last one if there is anything new. */
+const INTERVAL_MS = 30_000;
+/** Below that of the threads that answer: about a third of their share when the processors are short. */
+const NICENESS = 5;
+
+const { data, wiring, lsn, records } = workerData as CheckpointerData;
+const control = new Control(wiring.control);
+const shouldStop = () => control.stopStage() !== 0;
+
+// On Linux this is the calling thread's own; elsewhere it would be the whole process's.
+if (process.platform === 'linux') setPriority(0, NICENESS);
+checkTail(data, lsn);
+parentPort!.postMessage('ready');
+
+let timer: NodeJS.Timeout | undefined;
+
+parentPort!.on('message', (message: CheckpointerStart | 'close') => {
+  if (message === 'close') {
+    clearTimeout(timer);
+    parentPort!.close();
+    return;
+  }
+  const reader = openLogReader({ data });
+  const { ledger } = reader;
+  reader.close();
+  run(new Checkpointer(data, ledger, message.rebuild));
+});
+
+function run(checkpointer: Checkpointer): void {
+  let triedAtMs = performance.now();
+  let hasFailed = false;
+  const look = (): void => {
+    const durable = control.durableLsn();
+    const { lsn: reached } = checkpointer.position;
+    const isLongAgo = performance.now() - triedAtMs >= INTERVAL_MS;
+    const isDue = isLongAgo ? durable > reached : durable - reached >= records && !hasFailed;
+    let isMore = false;
+    if (isDue && !shouldStop()) {
+      triedAtMs = performance.now();
+      try {
+        isMore = checkpointer.advance(durable, shouldStop);
+        hasFailed = false;
+      } catch (error) {
+        hasFailed = true;
+        complain(error as Error);
+      }
+      parentPort!.postMessage(checkpointer.position.lsn);
+    }
+    timer = setTimeout(look, isMore ? 0 : LOOK_EVERY_MS);
+  };
+  look();
+}
+
+/** The ledger goes on without new checkpoints: a full disk stops it at the log, if at all. A damaged log does not go on. */
+function complain(error: Error): void {
+  if (error instanceof DamagedLogError || error instanceof NewerFormatError) throw error;
+  process.stderr.write(`kassa: no checkpoint was made, and will be tried again: ${error.message}\n`);
+}

@@ -1,0 +1,207 @@
+import { closeSync, fstatSync, mkdirSync, openSync, readdirSync, renameSync, rmSync } from 'node:fs';
+import { join } from 'node:path';
+import { NO_HASH } from './batch.js';
+import { BlockKind, BlockReader, BlockWriter, CheckpointFault } from './checkpoint-block.js';
+import { syncDirectory } from './segment.js';
+import type { LogPosition } from './store.js';
+
+/*
+ * A checkpoint is the directory `<data>/checkpoint`:
+ *
+ *   ids                      every fact about a transaction id in LSN order; only ever appended to
+ *   <from>-<to>.run          what the records above LSN `from`, up to LSN `to`, did to accounts, holds and reversals
+ *
+ * Runs follow each other without a gap from LSN 0. Each is written under another name, synced, and then renamed, so that the newest
+ * checkpoint moves from one LSN to a higher one at once; what is in `ids` beyond the length that the newest run names does not count yet.
+ * Several runs are merged into one that then stands beside them until they are removed: of those that start alike the longest counts.
+ *
+ * Why files of its own and not an LMDB environment: a run says what changed and never needs the old values, so it is written in one go.
+ * With 1,000,000 accounts of 100 bytes and 200,000 sales among them LMDB took 1.7 s and wrote 115 MB at once (a page for nearly each
+ * account, since they lie at random), this 30 MB in pieces; with 10,000 sales LMDB wrote 60 MB, this 1.5 MB. And LMDB believes the pages
+ * that it finds after a start: here every byte has a checksum, so damage is always found, and never crashes the process.
+ */
+
+const NAME = /^(\d{16})-(\d{16})\.run$/;
+const NEW_PREFIX = 'new-';
+const IDS = 'ids';
+const FORMAT = 1;
+
+/** The first block of a run, and what it leads to. */
+export interface Run {
+  readonly path: string;
+  /** The LSN it starts above. */
+  readonly from: number;
+  /** Where the log stood after it. */
+  readonly end: LogPosition;
+  /** Of `ids` up to its end. */
+  readonly idsBytes: number;
+  readonly ids: number;
+  readonly bytes: number;
+}
+
+interface Head {
+  readonly format: number;
+  readonly ledger: string;
+  readonly from: number;
+  readonly to: number;
+  /** SHA-256 of the last batch, hexadecimal. */
+  readonly hash: string;
+  readonly timeMs: number;
+  readonly idsBytes: number;
+  readonly ids: number;
+}
+
+/** Entries by kind of block; the last block of a run. */
+export interface Foot {
+  accounts: number;
+  holds: number;
+  reversals: number;
+}
+
+export function checkpointDirectory(data: string): string {
+  return join(data, 'checkpoint');
+}
+
+export function idsPath(data: string): string {
+  return join(checkpointDirectory(data), IDS);
+}
+
+/** Removes a checkpoint; it can be made anew from the log. */
+export function removeCheckpoint(data: string): void {
+  rmSync(checkpointDirectory(data), { recursive: true, force: true });
+}
+
+/** Makes the directory if it is not there. */
+export function makeCheckpointDirectory(data: string): void {
+  if (mkdirSync(checkpointDirectory(data), { recursive: true }) !== undefined) syncDirectory(data);
+}
+
+/**
+ * The runs that make up the newest checkpoint, oldest first; empty when there is none.
+ * @param ledger the id of the ledger that it must belong to
+ * @throws {CheckpointFault} when there is one that cannot be used
+ */
+export function readRuns(data: string, ledger: string): Run[] {
+  const spans = fileNames(data).flatMap((name) => {
+    const match = NAME.exec(name);
+    return match === null ? [] : [{ name, from: Number(match[1]), to: Number(match[2]) }];
+  });
+  const runs: Run[] = [];
+  for (let at = 0; ; ) {
+    const next = spans
+      .filter((span) => span.from === at && span.to > at)
+      .reduce(
+        (best, span) => (best === undefined || span.to > best.to ? span : best),
+        undefined as Span | undefined,
+      );
+    if (next === undefined) break;
+    runs.push(readHead(join(checkpointDirectory(data), next.name), next, ledger));
+    at = next.to;
+  }
+  const highest = spans.reduce((to, span) => Math.max(to, span.to), 0);
+  const end = runs.at(-1)?.end.lsn ?? 0;
+  if (highest !== end)
+    throw new CheckpointFault(`a checkpoint of LSN ${highest} has its runs only up to ${end}`);
+  return runs;
+}
+
+interface Span {
+  readonly name: string;
+  readonly from: number;
+  readonly to: number;
+}
+
+function readHead(path: string, span: Span, ledger: string): Run {
+  const fd = openSync(path, 'r');
+  try {
+    const { size } = fstatSync(fd);
+    const reader = new BlockReader(fd, span.name, 0, size);
+    const block = reader.next();
+    if (block === undefined || block.kind !== BlockKind.head) throw reader.fault('no head');
+    const head = JSON.parse(Buffer.from(block.bytes.subarray(0, block.length)).toString('utf8')) as Head;
+    if (head.format !== FORMAT) throw reader.fault(`the format ${head.format} of another Kassa`);
+    if (head.ledger !== ledger) throw reader.fault(`the id of another ledger, ${head.ledger},`);
+    if (head.from !== span.from || head.to !== span.to) throw reader.fault('the name of another run');
+    return {
+      path,
+      from: head.from,
+      end: { lsn: head.to, timeMs: head.timeMs, hash: Buffer.from(head.hash, 'hex') },
+      idsBytes: head.idsBytes,
+      ids: head.ids,
+      bytes: size,
+    };
+  } finally {
+    closeSync(fd);
+  }
+}
+
+/** Removes what is not part of the given checkpoint: unfinished files, and runs that were merged. */
+export function removeLeftovers(data: string, runs: readonly Run[]): void {
+  const kept = new Set(runs.map((run) => run.path));
+  for (const name of fileNames(data)) {
+    const path = join(checkpointDirectory(data), name);
+    if (name !== IDS && !kept.has(path)) rmSync(path, { recursive: true, force: true });
+  }
+}
+
+function fileNames(data: string): string[] {
+  try {
+    return readdirSync(checkpointDirectory(data));
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return [];
+    throw error;
+  }
+}
+
+/** What the head of a run says, beside the ledger's id. */
+export type RunSpan = Pick<Run, 'from' | 'end' | 'idsBytes' | 'ids'>;
+
+/**
+ * Writes a run and makes it part of the checkpoint.
+ * @param body writes the blocks between head and foot and says how many entries they hold; when it throws nothing is left
+ */
+export function writeRun(
+  data: string,
+  ledger: string,
+  span: RunSpan,
+  body: (block: BlockWriter) => Foot,
+): Run {
+  const name = `${digits(span.from)}-${digits(span.end.lsn)}.run`;
+  const directory = checkpointDirectory(data);
+  const unfinished = join(directory, NEW_PREFIX + name);
+  const path = join(directory, name);
+  const fd = openSync(unfinished, 'w');
+  let isWhole = false;
+  try {
+    const block = new BlockWriter(fd);
+    const head: Head = {
+      format: FORMAT,
+      ledger,
+      from: span.from,
+      to: span.end.lsn,
+      hash: Buffer.from(span.end.hash).toString('hex'),
+      timeMs: span.end.timeMs,
+      idsBytes: span.idsBytes,
+      ids: span.ids,
+    };
+    block.json(BlockKind.head, head);
+    const foot = body(block);
+    block.json(BlockKind.foot, foot);
+    block.sync();
+    isWhole = true;
+    return { path, ...span, bytes: block.at };
+  } finally {
+    closeSync(fd);
+    if (isWhole) {
+      renameSync(unfinished, path);
+      syncDirectory(directory);
+    } else rmSync(unfinished, { force: true });
+  }
+}
+
+function digits(lsn: number): string {
+  return String(lsn).padStart(16, '0');
+}
+
+/** Where a ledger without a checkpoint stands. */
+export const NO_CHECKPOINT: LogPosition = { lsn: 0, timeMs: 0, hash: NO_HASH };

@@ -1,0 +1,245 @@
+import { closeSync, fstatSync, openSync } from 'node:fs';
+import { CLOSED, FROZEN } from '../engine/accounts.js';
+import { ID_ENTRY_WORDS, IdKind } from '../engine/ids.js';
+import { hashPostings } from '../engine/ledger.js';
+import { POSTINGS_MAX } from '../engine/limits.js';
+import { RecordKind, RecordView } from '../engine/record.js';
+import type { State, Tenant } from '../engine/state.js';
+import { type Block, BlockKind, BlockReader, CheckpointFault } from './checkpoint-block.js';
+import {
+  AccountChange,
+  Change,
+  ENTRY_ROUTE,
+  HOLD_FINGERPRINT,
+  HOLD_LSN,
+  HOLD_OPEN,
+  HOLD_PAYLOAD,
+  HOLD_POSTINGS,
+  HOLD_PRESENCE,
+  REVERSAL_FINGERPRINT,
+  REVERSAL_LEGS,
+  REVERSAL_SUMS,
+} from './checkpoint-entry.js';
+import { type Foot, idsPath, type Run } from './checkpoint-files.js';
+
+/**
+ * Brings an empty state to the LSN of a checkpoint: what the shard owns of it.
+ * @param runs as `readRuns` gives them, at least one
+ * @throws {CheckpointFault} and then the state is of no use
+ */
+export function loadCheckpoint(state: State, data: string, runs: readonly Run[]): void {
+  try {
+    new Loader(state).load(data, runs);
+  } catch (error) {
+    if (error instanceof CheckpointFault) throw error;
+    throw new CheckpointFault(`the checkpoint in ${data} cannot be read: ${(error as Error).message}`);
+  }
+}
+
+class Loader {
+  private readonly change = new AccountChange();
+  private readonly fp = new Uint32Array(4);
+  private readonly words = new Uint32Array(2 * POSTINGS_MAX);
+  private readonly view = new RecordView();
+  private tenant: Tenant | undefined;
+  private tenantName = '';
+  /** Open holds of this shard by LSN: fingerprint, presence and payload of each. */
+  private readonly holds = new Map<number, Uint8Array>();
+  /** The slice of the routes that the shard owns. */
+  private readonly low: number;
+  private readonly high: number;
+
+  constructor(private readonly state: State) {
+    const { shard, shards } = state;
+    this.low = Math.ceil((shard * 4294967296) / shards);
+    this.high = Math.ceil(((shard + 1) * 4294967296) / shards) - 1;
+  }
+
+  load(data: string, runs: readonly Run[]): void {
+    const last = runs.at(-1)!;
+    this.loadIds(idsPath(data), last.idsBytes, last.ids);
+    for (const run of runs) this.loadRun(run);
+    for (const [lsn, entry] of this.holds) this.openHold(lsn, entry);
+  }
+
+  private loadIds(path: string, end: number, expected: number): void {
+    const fd = openSync(path, 'r');
+    try {
+      if (fstatSync(fd).size < end) throw new CheckpointFault(`the checkpoint's file ${path} is too short`);
+      const reader = new BlockReader(fd, 'ids', 0, end);
+      let found = 0;
+      for (let block = reader.next(); block !== undefined; block = reader.next()) {
+        if (block.kind !== BlockKind.ids || block.length !== block.count * ID_ENTRY_WORDS * 4) {
+          throw reader.fault('no ids');
+        }
+        found += block.count;
+        this.takeIds(new Uint32Array(block.bytes.buffer, 0, block.count * ID_ENTRY_WORDS));
+      }
+      if (found !== expected) throw reader.fault(`${found} facts and not ${expected}`);
+    } finally {
+      closeSync(fd);
+    }
+  }
+
+  private takeIds(words: Uint32Array): void {
+    const { state } = this;
+    const { ids, shards } = state;
+    for (let at = 0; at < words.length; at += ID_ENTRY_WORDS) {
+      if (shards > 1 && !state.owns(words[at]!)) continue;
+      if (words[at + 5]! >>> 16 === IdKind.reversedBy) this.takeReversedBy(words, at);
+      else ids.addPacked(words, at);
+    }
+  }
+
+  /** A reversal's fact at its original. It is stored under the original's own fingerprint: only its home knows how many came before. */
+  private takeReversedBy(words: Uint32Array, at: number): void {
+    const { state, fp } = this;
+    for (let i = 0; i < 4; i++) fp[i] = words[at + i]!;
+    const lsn = words[at + 4]! + (words[at + 5]! & 0xffff) * 4294967296;
+    state.addReversal(this.known(fp), fp, lsn, 0, [], []);
+  }
+
+  private known(fp: Uint32Array): number {
+    const entry = this.state.ids.find(fp[0]!, fp[1]!, fp[2]!, fp[3]!);
+    if (entry < 0) throw new CheckpointFault('the checkpoint speaks of an id that is not in it');
+    return entry;
+  }
+
+  private loadRun(run: Run): void {
+    const fd = openSync(run.path, 'r');
+    try {
+      const reader = new BlockReader(fd, run.path, 0, run.bytes);
+      const counts = new Map<number, number>();
+      const passed = (kind: number, count: number) => {
+        counts.set(kind, (counts.get(kind) ?? 0) + count);
+      };
+      let foot: Foot | undefined;
+      for (;;) {
+        const block = reader.next(this.low, this.high, passed);
+        if (block === undefined) break;
+        if (block.kind === BlockKind.accounts) this.takeAccounts(block, run.from === 0);
+        else if (block.kind === BlockKind.holds) this.takeHolds(block);
+        else if (block.kind === BlockKind.reversals) this.takeReversals(block);
+        else if (block.kind === BlockKind.foot) foot = JSON.parse(text(block)) as Foot;
+      }
+      const isWhole =
+        foot !== undefined &&
+        foot.accounts === (counts.get(BlockKind.accounts) ?? 0) &&
+        foot.holds === (counts.get(BlockKind.holds) ?? 0) &&
+        foot.reversals === (counts.get(BlockKind.reversals) ?? 0);
+      if (!isWhole) throw reader.fault('other counts than its foot says');
+    } finally {
+      closeSync(fd);
+    }
+  }
+
+  private takeAccounts(block: Block, isFirst: boolean): void {
+    const { change, state } = this;
+    const { accounts } = state;
+    const bytes = block.bytes as Buffer;
+    for (let at = 0; at < block.length; ) {
+      const route = block.view.getUint32(at + ENTRY_ROUTE, true);
+      if (route < this.low || route > this.high) {
+        at += block.view.getUint16(at, true);
+        continue;
+      }
+      at = change.read(bytes, block.view, at);
+      const tenant = this.tenantNamed(change.tenant);
+      const id = Buffer.from(change.id, 'latin1');
+      const isNew = change.has(Change.created);
+      let row = isNew ? -1 : accounts.find(change.hash, tenant.number, id, 0, id.length);
+      if (isNew) {
+        const { hash, type, currency, c0, c1 } = change;
+        row = accounts.add(hash, tenant.number, id, 0, id.length, type, currency, c0, c1);
+      } else if (row < 0 || isFirst) {
+        throw new CheckpointFault(`the checkpoint does not say how account ${change.id} came to be`);
+      }
+      this.settle(row);
+    }
+  }
+
+  /** Adds what is in {@link change} to an account. */
+  private settle(row: number): void {
+    const { change, state } = this;
+    const { accounts } = state;
+    accounts.addSums(row, change.debits, change.credits, change.debitsPending, change.creditsPending);
+    accounts.touch(row, change.lsn);
+    const { presence } = change;
+    if (presence < Change.min) return;
+    if (presence & Change.min) accounts.setMin(row, change.min);
+    if (presence & Change.noMin) accounts.setMin(row, null);
+    if (presence & Change.max) accounts.setMax(row, change.max);
+    if (presence & Change.noMax) accounts.setMax(row, null);
+    if (presence & Change.flags) {
+      accounts.setFlag(row, FROZEN, (change.flags & 1) !== 0);
+      accounts.setFlag(row, CLOSED, (change.flags & 2) !== 0);
+    }
+    if (presence & (Change.group | Change.metadata)) {
+      const group = presence & Change.group ? change.group : accounts.group(row);
+      const metadata = presence & Change.metadata ? change.metadata : accounts.metadata(row);
+      accounts.setExtras(row, group, metadata);
+    }
+  }
+
+  private tenantNamed(name: string): Tenant {
+    if (this.tenant === undefined || this.tenantName !== name) {
+      this.tenant = this.state.tenantNamed(name);
+      this.tenantName = name;
+    }
+    return this.tenant;
+  }
+
+  private takeHolds(block: Block): void {
+    for (let at = 0; at < block.length; ) {
+      const size = block.view.getUint16(at, true);
+      const route = block.view.getUint32(at + ENTRY_ROUTE, true);
+      if (route >= this.low && route <= this.high) {
+        const lsn = block.view.getFloat64(at + HOLD_LSN, true);
+        const isOpen = block.bytes[at + HOLD_OPEN] === 1;
+        // A copy: the block's memory is used again.
+        if (isOpen) this.holds.set(lsn, new Uint8Array(block.bytes.subarray(at, at + size)));
+        else if (!this.holds.delete(lsn))
+          throw new CheckpointFault(`the hold of LSN ${lsn} ends but was not open`);
+      }
+      at += size;
+    }
+  }
+
+  private openHold(lsn: number, bytes: Uint8Array): void {
+    const { state, fp, view, words } = this;
+    const data = new DataView(bytes.buffer);
+    fp[0] = data.getUint32(ENTRY_ROUTE, true);
+    for (let i = 0; i < 3; i++) fp[i + 1] = data.getUint32(HOLD_FINGERPRINT + 4 * i, true);
+    view
+      .over(bytes, data)
+      .readPayload(
+        HOLD_PAYLOAD,
+        RecordKind.pending,
+        bytes[HOLD_POSTINGS]!,
+        data.getUint16(HOLD_PRESENCE, true),
+      );
+    hashPostings(view, this.tenantNamed(view.tenant).keys, words);
+    state.openHold(this.known(fp), fp, lsn, view, words, 0);
+  }
+
+  private takeReversals(block: Block): void {
+    const { fp, state } = this;
+    for (let at = 0; at < block.length; at += block.view.getUint16(at, true)) {
+      fp[0] = block.view.getUint32(at + ENTRY_ROUTE, true);
+      if (fp[0] < this.low || fp[0] > this.high) continue;
+      for (let i = 0; i < 3; i++) fp[i + 1] = block.view.getUint32(at + REVERSAL_FINGERPRINT + 4 * i, true);
+      const reversed = state.reversed.get(this.known(fp));
+      if (reversed === undefined)
+        throw new CheckpointFault('the checkpoint has sums of an id that was not reversed');
+      const legs = block.view.getUint16(at + REVERSAL_LEGS, true);
+      while (reversed.sums.length < legs) reversed.sums.push(0n);
+      for (let leg = 0; leg < legs; leg++) {
+        reversed.sums[leg] = reversed.sums[leg]! + block.view.getBigInt64(at + REVERSAL_SUMS + 8 * leg, true);
+      }
+    }
+  }
+}
+
+function text(block: Block): string {
+  return Buffer.from(block.bytes.subarray(0, block.length)).toString('utf8');
+}
