@@ -75,10 +75,6 @@ export class AccountDesk {
 
   /** The owner has nothing standing on the account any more, unless a void or expiry came meanwhile: then it will say so again. */
   decideChange(change: Change): void {
-    if (this.shard.owner.hasEarmarks(change.row)) {
-      change.announced = false;
-      return;
-    }
     // A void or an expiry may have been granted since, past the queue; when it has ended the change is announced again.
     if (this.shard.owner.hasEarmarks(change.row)) {
       change.announced = false;

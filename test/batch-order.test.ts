@@ -80,6 +80,19 @@ describe.each(SHARD_COUNTS)('on %i shards', { timeout: TIMEOUT_MS }, (shards) =>
     }
   });
 
+  test('a refusal says what was available in its place', async () => {
+    const { session } = await opened();
+    const purses = Array.from({ length: 600 }, (_, n) => `{p${n}}:purse`);
+    await accounts(session, purses, { min_balance: 0 });
+    for (const [n, purse] of purses.entries()) {
+      const load = { id: `{i${n}}`, debit: purse, credit: 'house', amount: 41 };
+      const spend = { id: `{j${n}}`, debit: '{x}:house', credit: purse, amount: 84 };
+      const { results } = must(await session.batch({ transactions: [load, spend] }));
+      expect(results[0]).toMatchObject({ ok: true });
+      expect(results[1]).toMatchObject({ code: 'insufficient_funds', available: 41n, shortage: 43n });
+    }
+  });
+
   test('each entry is answered in its place, refused ones with id and code', async () => {
     const { session } = await opened();
     const sale = { debit: 'house', credit: '{x}:house', amount: 5 };
