@@ -50,6 +50,8 @@ export const CommandFlag = {
   mayApprove: 8,
   /** `post`: one posting without an account gives the amount. */
   amountForm: 16,
+  /** `post`, `void`: only if the id was never seen; else `forbidden` with n = 2. */
+  ifUnknown: 32,
 } as const;
 
 /** Shard to front. The answer may leave when the durable LSN has reached `wait`. */

@@ -56,6 +56,13 @@ export class IdTable {
     return -1;
   }
 
+  /** Fetches what adding or finding these fingerprints (by their second words) will read. @returns nothing of meaning */
+  warm(words: Uint32Array, n: number): number {
+    let sum = 0;
+    for (let i = 0; i < n; i++) sum ^= this.index.peek(words[i]!);
+    return sum;
+  }
+
   /** Remembers a fact; the caller has made sure that it is new. @returns its entry */
   add(
     f0: number,

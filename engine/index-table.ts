@@ -49,6 +49,12 @@ export class IndexTable {
     }
   }
 
+  /** What stands where the search for a hash begins: most often its row. Only to have the memory at hand when {@link first} comes. */
+  peek(hash: number): number {
+    const part = this.parts[hash >>> 24]!;
+    return part[(hash & ((part.length >>> 1) - 1)) * 2 + 1]! - 1;
+  }
+
   /** Adds a row. The caller has made sure that it is not there. */
   add(hash: number, row: number): void {
     const p = hash >>> 24;

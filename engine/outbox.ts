@@ -142,13 +142,16 @@ export class Outbox {
     this.peer(shard, PeerType.release, slot, 0);
   }
 
-  /** Makes everything visible and rings who sleeps. The order of the three does not matter. */
+  /**
+   * Makes everything visible and rings who sleeps. No answer is wrong whatever the order; settles before the record means that whoever
+   * asks another shard about something durable finds it settled there.
+   */
   publish(): void {
     const { env } = this;
-    if (env.log.publish()) env.writerBell.ring();
     for (let shard = 0; shard < env.peers.length; shard++) {
       if (env.peers[shard]?.publish()) env.peerBells[shard]!.ring();
     }
+    if (env.log.publish()) env.writerBell.ring();
     for (let front = 0; front < env.results.length; front++) {
       if (this.answered[front] === 0) continue;
       this.answered[front] = 0;

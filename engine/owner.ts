@@ -26,6 +26,7 @@ import type { State } from './state.js';
  *
  * Invariants
  * - Limits hold whichever of the standing earmarks settle, so settling is never refused.
+ * - A shortage is told only with nothing standing on the account, so the figures that it names are settled ones.
  * - Each account (and each original being reversed) has one queue. A request enters the queues of all it touches at once, is decided
  *   only when it is first in all of them, and nothing new on these accounts is decided before it. So there is no overtaking, and with homes asking
  *   shards in ascending order no circle of waiting.
@@ -205,7 +206,9 @@ export class Owner {
         ask.creditsPending[at]!,
         resource.earmarks.size === 0 ? null : resource.standing,
       );
-      if (verdict > 0) {
+      // This refusal tells figures. A standing earmark may be decided already and its settle on the way: they must show it.
+      if (verdict === CODES.insufficient_funds.n && resource.earmarks.size > 0) parked = PARK;
+      else if (verdict > 0) {
         ask.refusal = {
           row,
           wait: this.accounts.lsn(row),

@@ -2,7 +2,7 @@ import { Accounts, CLOSED, FROZEN } from './accounts.js';
 import { fingerprint, hashAccount, shardOf, type TenantKeys, tenantKeys } from './hash.js';
 import { type Hold, Holds } from './holds.js';
 import { derive, FACT_END, FACT_REVERSAL, IdKind, IdTable } from './ids.js';
-import { applyPlan, fillPlan, hashPostings, Plan } from './ledger.js';
+import { applyPlan, fillPlan, Plan } from './ledger.js';
 import { POSTINGS_MAX } from './limits.js';
 import { Has, RecordKind, type RecordView } from './record.js';
 
@@ -45,7 +45,7 @@ export class State {
   private lastTenant: Tenant | undefined;
 
   readonly plan = new Plan();
-  private readonly words = new Uint32Array(2 * POSTINGS_MAX);
+  private readonly words = new Uint32Array(RECORD_WORDS_MAX);
   private readonly fp = new Uint32Array(4);
 
   constructor(
@@ -197,41 +197,38 @@ export class State {
    */
   replay(view: RecordView, lsn: number): void {
     const tenant = this.tenantOf(view);
+    hashRecord(view, tenant.keys, this.words, 0);
+    this.replayHashed(view, tenant, lsn, this.words, 0);
+  }
+
+  /** As {@link replay}, with what {@link hashRecord} gave in `words` from `at` on. */
+  replayHashed(view: RecordView, tenant: Tenant, lsn: number, words: Uint32Array, at: number): void {
     const { kind } = view;
     if (kind >= RecordKind.account) {
-      this.replayAccount(view, tenant, lsn);
+      this.replayAccount(view, tenant, lsn, words[at]!, words[at + 1]!);
       return;
     }
-    hashPostings(view, tenant.keys, this.words);
-    const code = fillPlan(
-      this.plan,
-      view,
-      this.words,
-      0,
-      this.accounts,
-      tenant.number,
-      this.shard,
-      this.shards,
-    );
-    if (code !== 0)
-      throw new Error(`record ${lsn} posts to ${view.account(this.plan.leg)}, which is not there`);
-    applyPlan(this.plan, this.accounts, lsn);
-    this.replayId(view, tenant, lsn);
+    const { plan, accounts, fp } = this;
+    const wordsAt = at + 4;
+    const code = fillPlan(plan, view, words, wordsAt, accounts, tenant.number, this.shard, this.shards);
+    if (code !== 0) throw new Error(`record ${lsn} posts to ${view.account(plan.leg)}, which is not there`);
+    applyPlan(plan, accounts, lsn);
+    for (let i = 0; i < 4; i++) fp[i] = words[at + i]!;
+    if (this.owns(fp[0]!)) this.replayId(view, lsn, words, wordsAt);
     if (kind === RecordKind.reversal) {
-      fingerprint(view.bytes, view.originalAt, view.originalAt + view.originalLength, tenant.keys, this.fp);
-      if (!this.owns(this.fp[0]!)) return;
-      const original = this.ids.find(this.fp[0]!, this.fp[1]!, this.fp[2]!, this.fp[3]!);
+      fingerprint(view.bytes, view.originalAt, view.originalAt + view.originalLength, tenant.keys, fp);
+      if (!this.owns(fp[0]!)) return;
+      const original = this.ids.find(fp[0]!, fp[1]!, fp[2]!, fp[3]!);
       if (original < 0) throw new Error(`record ${lsn} reverses ${view.original}, which is not there`);
-      this.addReversal(original, this.fp, lsn, view.n, view.legs, view.amounts);
+      this.addReversal(original, fp, lsn, view.n, view.legs, view.amounts);
     }
   }
 
-  private replayId(view: RecordView, tenant: Tenant, lsn: number): void {
+  /** Of the id in {@link fp}. */
+  private replayId(view: RecordView, lsn: number, words: Uint32Array, wordsAt: number): void {
     const { fp } = this;
-    fingerprint(view.bytes, view.idAt, view.idAt + view.idLength, tenant.keys, fp);
-    if (!this.owns(fp[0]!)) return;
     const entry = this.remember(fp, view.kind, lsn, view.c0, view.c1);
-    if (view.kind === RecordKind.pending) this.openHold(entry, fp, lsn, view, this.words, 0);
+    if (view.kind === RecordKind.pending) this.openHold(entry, fp, lsn, view, words, wordsAt);
     else if (view.kind >= RecordKind.post && view.kind <= RecordKind.expire) {
       const of = this.ids.find(fp[0]!, fp[1]!, fp[2]!, fp[3]!);
       if (of < 0) throw new Error(`record ${lsn} ends ${view.id}, which is not there`);
@@ -239,16 +236,36 @@ export class State {
     }
   }
 
-  private replayAccount(view: RecordView, tenant: Tenant, lsn: number): void {
-    const { words } = this;
-    hashAccount(view.bytes, view.idAt, view.idAt + view.idLength, tenant.keys, words, 0);
-    if (!this.owns(words[0]!)) return;
+  private replayAccount(view: RecordView, tenant: Tenant, lsn: number, route: number, hash: number): void {
+    if (!this.owns(route)) return;
     if (view.kind === RecordKind.account) {
-      this.addAccount(view, tenant, words[1]!, lsn);
+      this.addAccount(view, tenant, hash, lsn);
       return;
     }
-    const row = this.accounts.find(words[1]!, tenant.number, view.bytes, view.idAt, view.idLength);
+    const row = this.accounts.find(hash, tenant.number, view.bytes, view.idAt, view.idLength);
     if (row < 0) throw new Error(`record ${lsn} changes ${view.id}, which is not there`);
     this.updateAccount(view, row, lsn);
   }
+}
+
+/** Words that {@link hashRecord} puts out at most. */
+export const RECORD_WORDS_MAX = 4 + 2 * POSTINGS_MAX;
+const id = new Uint32Array(4);
+
+/**
+ * The hashes that applying a record needs, into `out` from `at` on: of a transaction the fingerprint of its id, then route and hash of
+ * each leg's account; of an account's record its route and hash. @returns how many words
+ */
+export function hashRecord(view: RecordView, keys: TenantKeys, out: Uint32Array, at: number): number {
+  if (view.kind >= RecordKind.account) {
+    hashAccount(view.bytes, view.idAt, view.idAt + view.idLength, keys, out, at);
+    return 2;
+  }
+  fingerprint(view.bytes, view.idAt, view.idAt + view.idLength, keys, id);
+  for (let i = 0; i < 4; i++) out[at + i] = id[i]!;
+  for (let leg = 0; leg < view.n; leg++) {
+    const from = view.accountAt[leg]!;
+    hashAccount(view.bytes, from, from + view.accountLength[leg]!, keys, out, at + 4 + 2 * leg);
+  }
+  return 4 + 2 * view.n;
 }

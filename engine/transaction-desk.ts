@@ -187,6 +187,10 @@ export class TransactionDesk {
       else out.answer(front, slot, CODES.transaction_not_found.n, 0, 0, 0, 0);
       return;
     }
+    if ((flags & CommandFlag.ifUnknown) !== 0) {
+      out.answer(front, slot, CODES.forbidden.n, 0, 2, 0, ids.lsn(entry));
+      return;
+    }
     const was = ids.kind(entry);
     if (was === IdKind.tombstone) {
       const same = kind === RecordKind.void && ids.sameContent(entry, c0, c1);

@@ -120,10 +120,10 @@ export class SocketService {
       return;
     }
     exchange.done = true;
-    res.cork(() => {
-      const { key, subprotocol, extensions, socketContext } = upgrade;
-      res.upgrade<UserData>({ identity }, key, subprotocol, extensions, socketContext);
-    });
+    const { key, subprotocol, extensions, socketContext } = upgrade;
+    // Not in a cork of its own: after an await that would read the socket's HTTP state where its WebSocket state is by
+    // then, and now and then close it (uNetworking/uWebSockets#1929, fixed in later versions).
+    res.upgrade<UserData>({ identity }, key, subprotocol, extensions, socketContext);
   }
 
   private opened(ws: WebSocket<UserData>): void {

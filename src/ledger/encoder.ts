@@ -292,14 +292,6 @@ export class CommandEncoder {
     this.c1 = digest[1]!;
   }
 
-  /** Hashes text as the content, where the payload holds what was made of it. */
-  hashText(text: string): void {
-    const bytes = Buffer.from(text);
-    halfSip(bytes, 0, bytes.length, this.caller.keys.c0 ^ this.op, this.caller.keys.c1);
-    this.c0 = digest[0]!;
-    this.c1 = digest[1]!;
-  }
-
   /** The shard that the command goes to: home of the id, or owner of the account. */
   shard(shards: number): number {
     return shards === 1 ? 0 : shardOf(this.fp[0]!, shards);

@@ -268,18 +268,22 @@ export class LedgerSession implements Session {
     if (this.caller.accounts !== undefined) {
       // The accounts are the hold's: they must all be within the caller's reach.
       const known = await this.facts(id);
+      let { flags } = this;
       if ('ok' in known) {
         if (known.code !== 'transaction_not_found') return known;
+        // What comes under this id before the command does has not been looked at.
+        flags |= CommandFlag.ifUnknown;
       } else {
         const out = this.unreachable(known.body);
         if (out !== undefined) return out;
       }
-      encodeEnd(encoder, this.prefix, op, this.flags, id, body);
+      encodeEnd(encoder, this.prefix, op, flags, id, body);
     }
     const call = this.call();
     if ('ok' in call) return call;
     const answer = await call;
     if (answer.code === CODES.forbidden.n) {
+      if (answer.n === 2) return this.end(op, id, body);
       return answer.n === 1
         ? forbidden('transactions:approve', 'someone else must decide it')
         : forbidden('transactions:end_any');
@@ -333,7 +337,9 @@ export class LedgerSession implements Session {
       if (answer.code !== CODES.ok.n) return refusalOf(answer);
       const page = parseLookup(answer.payload);
       found = { ...page, reversals: [...(found?.reversals ?? []), ...page.reversals] };
-      if ((answer.flags & ResultFlag.more) === 0) return found;
+      if ((answer.flags & ResultFlag.more) !== 0) continue;
+      // They come in the order in which the original's home heard of them.
+      return { ...found, reversals: found.reversals.toSorted((a, b) => a - b) };
     }
   }
 

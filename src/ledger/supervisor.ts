@@ -17,8 +17,15 @@ export class Supervisor {
   private timer: NodeJS.Timeout | undefined;
   /** Why the ledger ended, once it has. */
   fatal: Error | undefined;
+  /** Resolves when it has. */
+  readonly failed: Promise<void>;
+  private tellFailed!: () => void;
 
-  constructor(private readonly onFatal: (reason: Error) => void) {}
+  constructor(private readonly onFatal: (reason: Error) => void) {
+    this.failed = new Promise((resolve) => {
+      this.tellFailed = resolve;
+    });
+  }
 
   add(name: string, worker: Worker): void {
     this.workers.set(worker, name);
@@ -55,7 +62,7 @@ export class Supervisor {
     clearInterval(this.timer);
   }
 
-  /** Ends whatever was started, after a start that failed. */
+  /** Ends whatever was started, after a start or a run that failed. */
   async abandon(): Promise<void> {
     this.expectExit();
     await Promise.all([...this.workers.keys()].map((worker) => worker.terminate()));
@@ -64,6 +71,7 @@ export class Supervisor {
   private fail(reason: Error): void {
     if (this.fatal !== undefined || this.isExitExpected) return;
     this.fatal = reason;
+    this.tellFailed();
     clearInterval(this.timer);
     this.onFatal(reason);
   }

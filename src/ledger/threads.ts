@@ -61,7 +61,12 @@ export async function startThreads(options: ThreadOptions): Promise<Threads> {
   const { data, shards } = options;
   mkdirSync(data, { recursive: true });
   const lock = lockDirectory(data);
-  const supervisor = new Supervisor(options.onFatal ?? exitFatally);
+  const onFatal = options.onFatal ?? exitFatally;
+  // Until everything runs a dead thread means that the start fails, which the caller hears by the rejection.
+  let isRunning = false;
+  const supervisor = new Supervisor((reason) => {
+    if (isRunning) onFatal(reason);
+  });
   try {
     const fronts = 1 + (options.attachments ?? 0);
     const wiring = makeWiring(shards, fronts);
@@ -145,6 +150,8 @@ export async function startThreads(options: ThreadOptions): Promise<Threads> {
       doorbells: doorbells[0]!,
       release: () => lock.release(),
     });
+    if (supervisor.fatal !== undefined) throw supervisor.fatal;
+    isRunning = true;
     running.startCheckpoints(shardsReady);
     supervisor.watch(control, shards, wiring);
     return running;
@@ -243,8 +250,15 @@ class RunningThreads implements Threads {
   /** Stops from the front to the log, so that whatever was accepted is written before the writer ends. */
   private async stop(): Promise<void> {
     const { control, front, reader, parts, supervisor } = this;
-    await settled(front, reader);
+    await Promise.race([settled(front, reader), supervisor.failed]);
     clearInterval(this.ticker);
+    if (supervisor.fatal !== undefined) {
+      // What was not answered never will be; what was is in the log.
+      await supervisor.abandon();
+      for (const port of parts.doorbells) port.close();
+      parts.release();
+      return;
+    }
     supervisor.expectExit();
     control.stop(1);
     parts.checkpointer.postMessage('close');

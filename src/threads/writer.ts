@@ -51,14 +51,18 @@ const ready: WriterReady = {
 parentPort!.postMessage(ready);
 
 for (;;) {
+  // Read before looking: what shards published before they stopped is found by the step that follows.
+  const isLast = control.stopStage() === 2;
   if (writer.step()) {
     control.addWriterProgress();
     continue;
   }
-  if (control.stopStage() === 2) break;
+  if (isLast) break;
   bell.arm();
-  if (writer.step()) bell.disarm();
-  else if (control.stopStage() !== 2) bell.wait(SLEEP_MS);
+  if (writer.step()) {
+    control.addWriterProgress();
+    bell.disarm();
+  } else if (control.stopStage() !== 2) bell.wait(SLEEP_MS);
 }
 store.close();
 for (const port of fronts) port.close();

@@ -1,0 +1,79 @@
+import { RecordKind, RecordView } from '../../engine/record.js';
+import { forEachRecord } from '../../wal/batch.js';
+import { openLogReader } from '../../wal/log.js';
+
+/** What a log says, read beside or after the server, without the server's own replay. */
+
+export interface LoggedPosting {
+  readonly account: string;
+  /** Positive for a debit, negative for a credit. */
+  readonly amount: bigint;
+}
+
+export interface LoggedRecord {
+  readonly lsn: number;
+  readonly kind: keyof typeof RecordKind;
+  readonly id: string;
+  /** What was posted, held or captured. */
+  readonly postings: readonly LoggedPosting[];
+}
+
+const KIND_NAMES = new Map(
+  Object.entries(RecordKind).map(([name, kind]) => [kind as number, name as keyof typeof RecordKind]),
+);
+
+/** All records in the order of the log. @throws when an LSN is missing or twice there */
+export function readRecords(data: string): LoggedRecord[] {
+  const records: LoggedRecord[] = [];
+  const reader = openLogReader({ data });
+  const view = new RecordView();
+  try {
+    for (const batch of reader.batchesFrom(1)) {
+      view.over(batch.bytes);
+      forEachRecord(batch, (_bytes, offset, _size, lsn) => {
+        if (lsn !== records.length + 1) throw new Error(`LSN ${lsn} follows ${records.length}`);
+        records.push(toRecord(view.read(offset), lsn));
+      });
+    }
+  } finally {
+    reader.close();
+  }
+  return records;
+}
+
+function toRecord(view: RecordView, lsn: number): LoggedRecord {
+  const kind = KIND_NAMES.get(view.kind)!;
+  const isAccount = kind === 'account' || kind === 'accountUpdate';
+  const postings: LoggedPosting[] = [];
+  for (let leg = 0; !isAccount && leg < view.n; leg++) {
+    const amount = view.amounts[leg]!;
+    postings.push({ account: view.account(leg), amount: view.isCredit(leg) ? -amount : amount });
+  }
+  return { lsn, kind, id: view.id, postings };
+}
+
+/** Kinds whose postings move balances. */
+const POSTED: readonly (keyof typeof RecordKind)[] = ['posted', 'post', 'reversal'];
+
+/**
+ * Adds the records up, one after the other.
+ * @param check hears the net (debits less credits) of each account that a record touched
+ * @returns nets by account at the end
+ * @throws when a record's debits and credits differ
+ */
+export function addUp(
+  records: readonly LoggedRecord[],
+  check: (account: string, net: bigint, record: LoggedRecord) => void = () => undefined,
+): Map<string, bigint> {
+  const nets = new Map<string, bigint>();
+  for (const record of records) {
+    let sum = 0n;
+    for (const { account, amount } of record.postings) {
+      sum += amount;
+      if (POSTED.includes(record.kind)) nets.set(account, (nets.get(account) ?? 0n) + amount);
+    }
+    if (sum !== 0n) throw new Error(`LSN ${record.lsn} is out of balance by ${sum}`);
+    for (const { account } of record.postings) check(account, nets.get(account) ?? 0n, record);
+  }
+  return nets;
+}

@@ -1,0 +1,50 @@
+import type { Code, RefusalCode } from '../../engine/codes.js';
+import type { PartInput } from '../../engine/types.js';
+import { type Ask, type Obstacles, takeFrom } from './model-state.js';
+import { descriptionOf, type Leg, legsOf, partForm } from './statics.js';
+
+/** What the contract allows as the answer, and what an `ok` changes. */
+export interface Verdict {
+  /** "Static faults are named first. When several of the others apply, any one of them is named." */
+  readonly codes: ReadonlySet<Code>;
+  /** Takes the change over. @param lsn what the answer gave */
+  readonly apply?: (lsn: number) => void;
+  readonly shortages?: Obstacles['shortages'];
+}
+
+export function refused(codes: Iterable<Code>): Verdict {
+  return { codes: new Set(codes) };
+}
+
+export function allowed(code: 'ok' | 'duplicate'): Verdict {
+  return { codes: new Set([code]) };
+}
+
+/** The same content gives the same answer; the same part in another form may count as the same or not. */
+export function repeated(
+  first: Ask,
+  ask: Ask,
+  same: Code,
+  other: RefusalCode,
+  codes: ReadonlySet<Code>,
+): Verdict {
+  if (first.description !== ask.description) return refused([...codes, other]);
+  if (first.form === ask.form) return { codes: new Set([...codes, first.text === ask.text ? same : other]) };
+  const known = first.takes !== undefined && ask.takes !== undefined;
+  if (known && first.takes !== ask.takes) return refused([...codes, other]);
+  return { codes: new Set([...codes, same, other]) };
+}
+
+/** @param whole whether the whole, when nothing else is said, is all of the legs and not what happens to remain */
+export function askOf(body: PartInput, legs: readonly Leg[], whole: boolean): Ask {
+  const ask = { ...partForm(body), description: descriptionOf(body) };
+  const amounts = amountsOf(legs);
+  if (ask.form === 'whole') return { ...ask, takes: whole ? amounts.join() : undefined };
+  if (ask.form === 'amount') return { ...ask, takes: legs.map(() => ask.text).join() };
+  const taken = takeFrom(legs, amounts, legsOf(body));
+  return { ...ask, takes: typeof taken === 'string' ? taken : taken.join() };
+}
+
+export function amountsOf(legs: readonly Leg[]): bigint[] {
+  return legs.map((leg) => leg.amount);
+}

@@ -1,0 +1,53 @@
+import { closeSync, openSync, readFileSync, readSync, writeSync } from 'node:fs';
+import { crc32 } from 'node:zlib';
+import { dataFile, findBatch } from './wal.js';
+
+/** Bytes of a page of LMDB. */
+export const PAGE = 4096;
+
+/** Changes some bytes of a file. */
+export function patch(path: string, at: number, change: (bytes: Buffer) => void, length = 8): void {
+  const fd = openSync(path, 'r+');
+  const bytes = Buffer.alloc(length);
+  readSync(fd, bytes, 0, length, at);
+  change(bytes);
+  writeSync(fd, bytes, 0, length, at);
+  closeSync(fd);
+}
+
+/** Flips a bit of a batch, in all copies of it. */
+export function flipBatch(data: string, segment: number, lsn: number, offset: number): void {
+  for (const at of findBatch(data, segment, lsn)) {
+    patch(dataFile(data, segment), at + offset, (bytes) => bytes.writeUInt8(bytes[0]! ^ 2), 1);
+  }
+}
+
+/** Changes a batch and puts its checksum right. */
+export function reseal(data: string, segment: number, lsn: number, change: (batch: Buffer) => void): void {
+  const path = dataFile(data, segment);
+  for (const at of findBatch(data, segment, lsn)) {
+    const length = readFileSync(path).readUInt32LE(at + 64);
+    const put = (batch: Buffer) => {
+      change(batch);
+      batch.writeUInt32LE(0, 20);
+      batch.writeUInt32LE(crc32(batch), 20);
+    };
+    patch(path, at, put, length);
+  }
+}
+
+/** Changes the key of an entry, in all copies of its leaf. */
+export function moveKey(path: string, from: number, to: number): void {
+  const node = Buffer.from([8, 0, 0, 0, 0, 0, 0, 0, 0, 0]);
+  node.writeBigUInt64BE(BigInt(from), 2);
+  const bytes = readFileSync(path);
+  for (let at = bytes.indexOf(node); at >= 0; at = bytes.indexOf(node, at + 1)) {
+    patch(path, at + 2, (key) => key.writeBigUInt64BE(BigInt(to)));
+  }
+}
+
+/** Puts the other meta page's field over this one's. */
+export function copyField(path: string, page: number, at: number): void {
+  const other = readFileSync(path).readBigUInt64LE((1 - page) * PAGE + at);
+  patch(path, page * PAGE + at, (bytes) => bytes.writeBigUInt64LE(other));
+}

@@ -1,0 +1,363 @@
+import { Command, Op, Result } from '../../engine/command.js';
+import { Bell, RingConsumer, RingProducer, ringBuffer } from '../../engine/mailbox.js';
+import { RecordView } from '../../engine/record.js';
+import { Shard } from '../../engine/shard.js';
+import { State } from '../../engine/state.js';
+import type { CommandEncoder } from '../../src/ledger/encoder.js';
+import { BATCH_HEADER_BYTES } from '../../wal/batch.js';
+import type { LogStore } from '../../wal/store.js';
+import { Writer } from '../../wal/writer.js';
+
+/**
+ * Shards, the log writer and one front in a single thread, over real rings and bells, with every choice drawn from a seed.
+ *
+ * The actors sleep and wake as the threads do: one runs only while its bell says that it is awake, so a wake-up that was forgotten
+ * leaves work undone. And they interleave as threads do: wherever an actor looks at shared memory others may take a turn
+ * first, within its step. Rings are small and credits few, so that everything that can be full is full.
+ */
+
+export const KEY = Uint8Array.from({ length: 16 }, (_, i) => 7 * i + 1);
+
+const COMMAND_RING_BYTES = 1 << 15;
+const RESULT_RING_BYTES = 1 << 16;
+/** A little more than the room that a shard wants free before it decides. */
+const LOG_RING_BYTES = 1 << 15;
+/** Bytes that one credit may need: an ask of the few postings used here, a settle and an answer. */
+const CREDIT_BYTES = 2048;
+/** Turns after which a world that has not come to rest never will. */
+const TURNS_MAX = 40_000;
+/** Turns of others at most in a long pause, as if a thread had lost its core. */
+const LONG_TURNS = 30;
+/** The chance that terminals do something before a turn. */
+const TERMINALS_PERCENT = 40;
+
+/** A seeded generator (mulberry32). */
+export class Dice {
+  constructor(private state: number) {}
+
+  /** A whole number from 0 to n - 1. */
+  below(n: number): number {
+    this.state = (this.state + 0x6d2b79f5) | 0;
+    let t = Math.imul(this.state ^ (this.state >>> 15), this.state | 1);
+    t = (t + Math.imul(t ^ (t >>> 7), t | 61)) ^ t;
+    return ((t ^ (t >>> 14)) >>> 0) % n;
+  }
+
+  chance(percent: number): boolean {
+    return this.below(100) < percent;
+  }
+
+  pick<T>(list: readonly T[]): T {
+    return list[this.below(list.length)]!;
+  }
+}
+
+/** One composed command, as it goes to a shard; it may be sent any number of times. */
+export interface Sent {
+  readonly op: number;
+  readonly tenant: string;
+  /** Of the transaction or account. */
+  readonly id: string;
+  readonly by: string;
+  readonly shard: number;
+  readonly bytes: Uint8Array;
+}
+
+/** An answer that was told. */
+export interface Reply {
+  readonly sent: Sent;
+  /** How many answers had been told when it was sent. */
+  readonly toldBefore: number;
+  readonly code: number;
+  readonly n: number;
+  readonly lsn: number;
+  readonly wait: number;
+  readonly payload: Uint8Array;
+}
+
+/** Keeps the composed command with the world's number of shards. */
+export function composed(
+  encoder: CommandEncoder,
+  shards: number,
+  tenant: string,
+  by: string,
+  id: string,
+): Sent {
+  const bytes = new Uint8Array((encoder.size + 7) & ~7);
+  encoder.writeTo(bytes, new Uint32Array(bytes.buffer), new Float64Array(bytes.buffer), 0, 0, 0);
+  new Uint32Array(bytes.buffer)[0] = encoder.size;
+  return { op: encoder.op, tenant, by, id, shard: encoder.shard(shards), bytes };
+}
+
+/** A thread of the real thing. */
+interface Actor {
+  readonly bell: Bell;
+  readonly isRung: () => boolean;
+  readonly step: () => boolean;
+  phase: 'awake' | 'armed' | 'asleep';
+  isRunning: boolean;
+}
+
+class PausingRing extends RingConsumer {
+  constructor(
+    buffer: SharedArrayBuffer,
+    private readonly pause: () => void,
+  ) {
+    super(buffer);
+  }
+
+  override peek(): number {
+    this.pause();
+    return super.peek();
+  }
+}
+
+class PausingBell extends Bell {
+  constructor(
+    words: Int32Array,
+    index: number,
+    private readonly pause: () => void,
+  ) {
+    super(words, index);
+  }
+
+  override ring(): void {
+    this.pause();
+    super.ring();
+    this.pause();
+  }
+}
+
+export class World {
+  readonly shards: readonly Shard[];
+  /** Records by LSN - 1. */
+  readonly log: Uint8Array[] = [];
+  readonly replies: Reply[] = [];
+  /** Ledger time, ms. */
+  now = 1_700_000_000_000;
+  claimed = 0;
+  durable = 0;
+  turns = 0;
+  /** What the terminals do now and then, when it is their turn; they share the front's thread. */
+  terminals: () => void = () => undefined;
+  /** What happens where an actor looks at shared memory: others take turns, if a test does not say otherwise. */
+  atLook: () => void = () => this.randomTurns();
+  private readonly actors: Actor[] = [];
+  private readonly commands: readonly RingProducer[];
+  private readonly answers: readonly RingConsumer[];
+  private readonly shardBells: readonly Bell[];
+  private readonly waiting = new Map<number, { sent: Sent; toldBefore: number }>();
+  private nextSlot = 0;
+  /** The chance that others take turns where an actor looks at shared memory, and that they take many. Differs from world to world. */
+  private readonly pausePercent: number;
+  private readonly longPercent: number;
+
+  constructor(
+    readonly shardCount: number,
+    credits: number,
+    readonly dice: Dice,
+  ) {
+    this.pausePercent = dice.pick([2, 8, 20]);
+    this.longPercent = dice.pick([0, 10, 30]);
+    const words = new Int32Array(shardCount + 2);
+    const pause = () => this.atLook();
+    const numbers = Array.from({ length: shardCount }, (_, i) => i);
+    const bells = [...numbers, shardCount, shardCount + 1].map((i) => new PausingBell(words, i, pause));
+    const writerBell = bells[shardCount]!;
+    const frontBell = bells[shardCount + 1]!;
+    this.shardBells = bells.slice(0, shardCount);
+    let peerBytes = 4096;
+    while (peerBytes < credits * CREDIT_BYTES) peerBytes *= 2;
+    const peers = numbers.map((from) =>
+      numbers.map((to) => (from === to ? undefined : ringBuffer(peerBytes))),
+    );
+    const logs = numbers.map(() => ringBuffer(LOG_RING_BYTES));
+    const commands = numbers.map(() => ringBuffer(COMMAND_RING_BYTES));
+    const results = numbers.map(() => ringBuffer(RESULT_RING_BYTES));
+
+    this.shards = numbers.map(
+      (me) =>
+        new Shard(
+          new State(me, shardCount, KEY),
+          {
+            results: [new RingProducer(results[me]!)],
+            log: new RingProducer(logs[me]!),
+            peers: peers[me]!.map((buffer) => buffer && new RingProducer(buffer)),
+            peerBells: this.shardBells,
+            writerBell,
+            claimLsn: () => {
+              const lsn = ++this.claimed;
+              pause();
+              return lsn;
+            },
+            claimedLsn: () => this.claimed,
+            durableLsn: () => this.durable,
+            wakeFront: () => void frontBell.take(),
+            wantsDecisions: () => false,
+          },
+          [new PausingRing(commands[me]!, pause)],
+          peers.map((rings) => rings[me] && new PausingRing(rings[me], pause)),
+          credits,
+        ),
+    );
+    const writer = new Writer(
+      this.memoryStore(),
+      logs.map((buffer) => new PausingRing(buffer, pause)),
+      {
+        now: () => this.now,
+        setInCommit: pause,
+        committed: (_first, last) => {
+          this.durable = last;
+          pause();
+          frontBell.take();
+        },
+        drained: () => {
+          for (const bell of this.shardBells) bell.ring();
+        },
+      },
+    );
+    this.commands = commands.map((buffer) => new RingProducer(buffer));
+    this.answers = results.map((buffer) => new PausingRing(buffer, pause));
+    const isRung = (index: number) => () => words[index] === 0;
+    this.shards.forEach((shard, i) => {
+      this.addActor(bells[i]!, isRung(i), () => shard.step());
+    });
+    this.addActor(writerBell, isRung(shardCount), () => writer.step());
+    this.addActor(frontBell, isRung(shardCount + 1), () => this.drainAnswers());
+  }
+
+  private addActor(bell: Bell, isRung: () => boolean, step: () => boolean): void {
+    this.actors.push({ bell, isRung, step, phase: 'awake', isRunning: false });
+  }
+
+  private memoryStore(): LogStore {
+    const last = { lsn: 0, timeMs: 0, hash: new Uint8Array(32) };
+    const append = (batch: Uint8Array, count: number) => {
+      let at = BATCH_HEADER_BYTES;
+      for (let i = 0; i < count; i++) {
+        const size = new DataView(batch.buffer, batch.byteOffset + at).getUint32(0, true);
+        this.log.push(batch.slice(at, at + size));
+        at += size;
+      }
+      if (at !== batch.length)
+        throw new Error(`a batch of ${batch.length} bytes holds ${at} bytes of records`);
+    };
+    return { ledger: { id: 'world', key: KEY, createdMs: 0 }, last, append, close: () => undefined };
+  }
+
+  get inFlight(): number {
+    return this.waiting.size;
+  }
+
+  /** Sends a command and rings its shard. */
+  send(sent: Sent): void {
+    const ring = this.commands[sent.shard]!;
+    const size = new Uint32Array(sent.bytes.buffer)[0]!;
+    const m = ring.reserve(size);
+    if (m < 0) throw new Error('too much in flight for the ring of commands');
+    const slot = this.nextSlot++;
+    ring.bytes.set(sent.bytes.subarray(4, size), m + 4);
+    ring.u32[(m + Command.slot) >> 2] = slot;
+    ring.f64[(m + Command.time) >> 3] = this.now;
+    this.waiting.set(slot, { sent, toldBefore: this.replies.length });
+    ring.publish();
+    this.shardBells[sent.shard]!.ring();
+  }
+
+  /** Tells all shards the time. */
+  tick(): void {
+    this.commands.forEach((ring, shard) => {
+      const m = ring.reserve(Command.header);
+      if (m < 0) return;
+      ring.bytes[m + Command.op] = Op.tick;
+      ring.f64[(m + Command.time) >> 3] = this.now;
+      ring.publish();
+      this.shardBells[shard]!.ring();
+    });
+  }
+
+  /** Passes on what is durable, each ring in its order, as a front does. */
+  private drainAnswers(): boolean {
+    let any = false;
+    for (const ring of this.answers) {
+      for (
+        let m = ring.peek();
+        m >= 0 && ring.f64[(m + Result.wait) >> 3]! <= this.durable;
+        m = ring.peek()
+      ) {
+        this.tell(ring, m);
+        ring.pass();
+        any = true;
+      }
+      ring.release();
+    }
+    return any;
+  }
+
+  private tell(ring: RingConsumer, m: number): void {
+    const slot = ring.u32[(m + Result.slot) >> 2]!;
+    const call = this.waiting.get(slot);
+    if (call === undefined) throw new Error(`slot ${slot} was answered twice, or never asked`);
+    this.waiting.delete(slot);
+    const payloadBytes = ring.u32[(m + Result.payloadBytes) >> 2]!;
+    this.replies.push({
+      ...call,
+      code: ring.bytes[m + Result.code]!,
+      n: ring.bytes[m + Result.n]!,
+      lsn: ring.f64[(m + Result.lsn) >> 3]!,
+      wait: ring.f64[(m + Result.wait) >> 3]!,
+      payload: ring.bytes.slice(m + Result.header, m + Result.header + payloadBytes),
+    });
+  }
+
+  /** Somewhere in a step, perhaps: others take turns. */
+  private randomTurns(): void {
+    let turns = 0;
+    if (this.dice.chance(this.pausePercent))
+      turns = this.dice.chance(this.longPercent) ? this.dice.below(LONG_TURNS) : 1;
+    for (; turns > 0; turns--) this.turn();
+  }
+
+  /** One step of a shard, the writer or the front, for a test that says itself who goes when. */
+  step(who: number | 'writer' | 'front'): void {
+    const at = typeof who === 'number' ? who : this.shardCount + (who === 'writer' ? 0 : 1);
+    this.actors[at]!.step();
+  }
+
+  /** One turn of an actor that is awake and not amid a step, or of the terminals. @returns false when no actor is awake */
+  turn(): boolean {
+    if (++this.turns > TURNS_MAX) throw new Error('the world does not come to rest');
+    const front = this.actors[this.actors.length - 1]!;
+    if (!front.isRunning && this.dice.chance(TERMINALS_PERCENT)) {
+      front.isRunning = true;
+      this.terminals();
+      front.isRunning = false;
+    }
+    const ready = this.actors.filter(
+      (actor) => !actor.isRunning && (actor.phase !== 'asleep' || actor.isRung()),
+    );
+    if (ready.length === 0) return false;
+    const actor = this.dice.pick(ready);
+    actor.isRunning = true;
+    if (actor.step()) {
+      if (actor.phase === 'armed') actor.bell.disarm();
+      actor.phase = 'awake';
+    } else if (actor.phase === 'armed') actor.phase = 'asleep';
+    else {
+      actor.bell.arm();
+      actor.phase = 'armed';
+    }
+    actor.isRunning = false;
+    return true;
+  }
+
+  /** Runs until all sleep and nobody has been rung. */
+  rest(): void {
+    while (this.turn());
+  }
+
+  /** The record at an LSN. */
+  record(lsn: number): RecordView {
+    return new RecordView().over(this.log[lsn - 1]!).read(0);
+  }
+}
