@@ -2,10 +2,11 @@
  * Who is calling. A token says tenant, subject and role; the server's configuration alone says by which key and
  * algorithm it is checked.
  */
-import { errors, type JWTPayload, jwtVerify, SignJWT } from 'jose';
+import { SignJWT } from 'jose';
 import { ID_BYTES_MAX, NAME_BYTES_MAX } from '../../engine/limits.js';
 import type { Config } from '../config.js';
 import type { Caller, Session } from '../session.js';
+import { checkToken, type Payload, TokenError } from './jwt.js';
 import { readPublicKey, secretKey, type TokenKey } from './keys.js';
 import { isRole, ROLE_NAMES, ROLES, type Role } from './roles.js';
 
@@ -25,10 +26,8 @@ export interface Identity {
 export interface Authenticator {
   /** True when nobody is asked for a token. */
   readonly open: boolean;
-  /** The identity of a token that was verified before and has not expired. */
-  known(token: string | undefined): Identity | undefined;
-  /** @throws AuthError */
-  verify(token: string | undefined): Promise<Identity>;
+  /** The identity of a token; those that were verified before are remembered. @throws AuthError */
+  verify(token: string | undefined): Identity;
 }
 
 /** @throws ConfigError when the key file cannot be used */
@@ -46,11 +45,7 @@ class OpenAuthenticator implements Authenticator {
     expiresAtMs: Number.POSITIVE_INFINITY,
   };
 
-  known(): Identity {
-    return this.identity;
-  }
-
-  async verify(): Promise<Identity> {
+  verify(): Identity {
     return this.identity;
   }
 }
@@ -69,6 +64,7 @@ export class TokenAuthenticator implements Authenticator {
     private readonly now: () => number = Date.now,
   ) {}
 
+  /** The identity of a token that was verified before and has not expired. */
   known(token: string | undefined): Identity | undefined {
     if (token === undefined) return undefined;
     const identity = this.verified.get(token);
@@ -79,10 +75,11 @@ export class TokenAuthenticator implements Authenticator {
     return identity;
   }
 
-  async verify(token: string | undefined): Promise<Identity> {
+  verify(token: string | undefined): Identity {
     if (token === undefined) throw new AuthError('a bearer token is needed');
-    const payload = await this.check(token);
-    const identity = toIdentity(payload);
+    const known = this.known(token);
+    if (known !== undefined) return known;
+    const identity = toIdentity(this.check(token));
     if (this.capacity > 0) {
       if (this.verified.size >= this.capacity) this.verified.delete(this.verified.keys().next().value!);
       this.verified.set(token, identity);
@@ -90,24 +87,13 @@ export class TokenAuthenticator implements Authenticator {
     return identity;
   }
 
-  private async check(token: string): Promise<JWTPayload> {
+  private check(token: string): Payload {
     try {
-      const options = { algorithms: [this.key.algorithm], currentDate: new Date(this.now()) };
-      return (await jwtVerify(token, this.key.key, options)).payload;
+      return checkToken(token, this.key, this.now());
     } catch (error) {
-      throw new AuthError(explain(error));
+      throw error instanceof TokenError ? new AuthError(error.message) : error;
     }
   }
-}
-
-function explain(error: unknown): string {
-  if (error instanceof errors.JWTExpired) return 'the token has expired';
-  if (error instanceof errors.JOSEAlgNotAllowed) return 'the token has an algorithm that is not used here';
-  if (error instanceof errors.JWTClaimValidationFailed)
-    return `the token's "${error.claim}" is not valid (yet)`;
-  if (error instanceof errors.JWSSignatureVerificationFailed)
-    return 'the signature of the token is not valid';
-  return 'the token is not a valid JWT';
 }
 
 const ID = /^[A-Za-z0-9._:@{}-]+$/;
@@ -158,8 +144,9 @@ function isPrefixes(value: unknown): value is readonly string[] {
   return Array.isArray(value) && value.every((prefix) => isText(prefix, ID, ID_BYTES_MAX));
 }
 
-function toIdentity(payload: JWTPayload): Identity {
+function toIdentity(payload: Payload): Identity {
   const { tenant, sub, role, terminal, accounts } = checkClaims(payload);
+  const { exp } = payload as { readonly exp?: number };
   return {
     caller: {
       tenant,
@@ -168,7 +155,7 @@ function toIdentity(payload: JWTPayload): Identity {
       ...(terminal !== undefined && { terminal }),
       ...(accounts !== undefined && { accounts }),
     },
-    expiresAtMs: payload.exp === undefined ? Number.POSITIVE_INFINITY : payload.exp * 1000,
+    expiresAtMs: exp === undefined ? Number.POSITIVE_INFINITY : exp * 1000,
   };
 }
 

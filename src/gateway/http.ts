@@ -116,7 +116,7 @@ class HttpService {
   ): Promise<void> {
     try {
       if (this.context.admission.notReady !== undefined) return this.refuseNow(exchange, 'not_ready');
-      const identity = this.context.auth.known(token) ?? (await this.context.auth.verify(token));
+      const identity = this.context.auth.verify(token);
       const bytes = await reading;
       if (bytes === 'gone' || exchange.done) return;
       if (bytes === 'too_large') return refuseSize(exchange);

@@ -88,32 +88,19 @@ export class SocketService {
         subprotocol: subprotocols.kassa ? SUBPROTOCOL : '',
         socketContext,
       };
-      const identity = auth.known(token);
-      if (identity !== undefined) this.accept(res, exchange, upgrade, identity);
-      else void this.verifyAndAccept(res, exchange, upgrade, token);
+      // All in the handler, where the response is corked: see jwt.ts.
+      this.accept(res, exchange, upgrade, auth.verify(token));
     } catch (error) {
-      this.fail(exchange, error);
-    }
-  }
-
-  private async verifyAndAccept(
-    res: HttpResponse,
-    exchange: Exchange,
-    upgrade: Upgrade,
-    token: string | undefined,
-  ): Promise<void> {
-    try {
-      const identity = await this.context.auth.verify(token);
-      this.accept(res, exchange, upgrade, identity);
-    } catch (error) {
-      if (!(error instanceof AuthError)) return this.fail(exchange, error);
-      const headers = [['WWW-Authenticate', 'Bearer realm="kassa"']] as const;
-      exchange.refuse(refuse('unauthenticated', error.message), headers);
+      if (error instanceof AuthError) {
+        const headers = [['WWW-Authenticate', 'Bearer realm="kassa"']] as const;
+        exchange.refuse(refuse('unauthenticated', error.message), headers);
+      } else {
+        this.fail(exchange, error);
+      }
     }
   }
 
   private accept(res: HttpResponse, exchange: Exchange, upgrade: Upgrade, identity: Identity): void {
-    if (exchange.done) return;
     const { notReady } = this.context.admission;
     if (notReady !== undefined) {
       exchange.refuse(refuseAdmission('not_ready', notReady));
@@ -121,8 +108,6 @@ export class SocketService {
     }
     exchange.done = true;
     const { key, subprotocol, extensions, socketContext } = upgrade;
-    // Not in a cork of its own: after an await that would read the socket's HTTP state where its WebSocket state is by
-    // then, and now and then close it (uNetworking/uWebSockets#1929, fixed in later versions).
     res.upgrade<UserData>({ identity }, key, subprotocol, extensions, socketContext);
   }
 

@@ -1,4 +1,5 @@
 import { type ChildProcess, spawn } from 'node:child_process';
+import { randomInt } from 'node:crypto';
 import { once } from 'node:events';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { createServer } from 'node:net';
@@ -15,6 +16,8 @@ import { Wire, type WireOptions } from './wire.js';
 const CLI = fileURLToPath(new URL('../../src/cli.js', import.meta.url));
 const START_MS = 20_000;
 const EXIT_MS = 40_000;
+const PORT_MIN = 20_000;
+const PORT_MAX = 32_000;
 
 export interface ServerOptions {
   readonly data: string;
@@ -33,15 +36,20 @@ export interface Exit {
   readonly signal: NodeJS.Signals | null;
 }
 
-/** A port that nobody listens on now. Unlike one given by the kernel at listen, it can be taken again after a restart. */
+/**
+ * A port that nobody listens on now. Unlike one given by the kernel, it can be taken again right after a restart; and it
+ * is below the kernel's own range, so that no outgoing connection sits on it by then.
+ */
 export async function freePort(): Promise<number> {
-  const probe = createServer();
-  probe.listen(0, '127.0.0.1');
-  await once(probe, 'listening');
-  const { port } = probe.address() as { port: number };
-  probe.close();
-  await once(probe, 'close');
-  return port;
+  for (;;) {
+    const port = randomInt(PORT_MIN, PORT_MAX);
+    const probe = createServer();
+    const isFree = await new Promise<boolean>((resolve) => {
+      probe.once('error', () => resolve(false));
+      probe.listen(port, '127.0.0.1', () => probe.close(() => resolve(true)));
+    });
+    if (isFree) return port;
+  }
 }
 
 /** A data directory that is gone when the test is over. */
