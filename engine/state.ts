@@ -224,6 +224,17 @@ export class State {
     }
   }
 
+  /** Fetches what accounts and ids with these hashes will need, see `Replayer`. @returns nothing of meaning */
+  warm(
+    accounts: Uint32Array,
+    rows: Int32Array,
+    accountCount: number,
+    ids: Uint32Array,
+    idCount: number,
+  ): number {
+    return this.accounts.warm(accounts, rows, accountCount) ^ this.ids.warm(ids, idCount);
+  }
+
   /** Of the id in {@link fp}. */
   private replayId(view: RecordView, lsn: number, words: Uint32Array, wordsAt: number): void {
     const { fp } = this;

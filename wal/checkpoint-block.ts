@@ -34,6 +34,9 @@ export class CheckpointFault extends Error {
   override readonly name = 'CheckpointFault';
 }
 
+/** Thrown to leave long work when the ledger stops. */
+export class Stopped extends Error {}
+
 /** A block in memory that the next one overwrites. */
 export interface Block {
   readonly kind: number;

@@ -1,5 +1,12 @@
 import { closeSync, openSync } from 'node:fs';
-import { type Block, BlockKind, BlockReader, type BlockWriter, CheckpointFault } from './checkpoint-block.js';
+import {
+  type Block,
+  BlockKind,
+  BlockReader,
+  type BlockWriter,
+  CheckpointFault,
+  Stopped,
+} from './checkpoint-block.js';
 import {
   AccountChange,
   compareAccounts,
@@ -13,9 +20,6 @@ import {
 } from './checkpoint-entry.js';
 import { type Foot, type Run, writeRun } from './checkpoint-files.js';
 import { writeReversal } from './checkpoint-round.js';
-
-/** Thrown to leave long work when the ledger stops. */
-export class Stopped extends Error {}
 
 /**
  * Merges runs that follow each other into one that says the same, reading each block once.

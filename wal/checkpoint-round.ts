@@ -1,14 +1,14 @@
 import { closeSync, constants, ftruncateSync, openSync } from 'node:fs';
 import { CLOSED, FROZEN, HAS_MAX, HAS_MIN } from '../engine/accounts.js';
 import { CODES } from '../engine/codes.js';
-import { fingerprint, hashAccount } from '../engine/hash.js';
+import { fingerprint } from '../engine/hash.js';
 import { derive, FACT_END, ID_ENTRY_WORDS, IdKind } from '../engine/ids.js';
-import { applyPlan, fillPlan, hashPostings } from '../engine/ledger.js';
-import { POSTINGS_MAX } from '../engine/limits.js';
-import { Has, RecordKind, RecordView } from '../engine/record.js';
+import { applyPlan, fillPlan } from '../engine/ledger.js';
+import { Has, RecordKind, type RecordView } from '../engine/record.js';
+import { Replayer, type ReplayTarget } from '../engine/replay.js';
 import { ID_KINDS, State, type Tenant } from '../engine/state.js';
 import { type Batch, forEachRecord } from './batch.js';
-import { BlockKind, BlockWriter } from './checkpoint-block.js';
+import { BlockKind, BlockWriter, Stopped } from './checkpoint-block.js';
 import {
   AccountChange,
   Change,
@@ -30,6 +30,12 @@ import type { Foot } from './checkpoint-files.js';
 /** Facts of a block: 256 KiB. */
 const FACTS_PER_BLOCK = 8192;
 
+/** Words kept of an account's row, and where. */
+const NOTE = 4;
+const NOTE_ROUTE = 0;
+const NOTE_HASH = 1;
+const NOTE_CHANGE = 2;
+
 /** A hold that the run opened, or (`entry` undefined) ended though it was opened before. */
 interface HoldChange {
   readonly route: number;
@@ -46,15 +52,12 @@ interface ReversalChange {
  * was before. Of an account it knows what was added; that a hold of an earlier run has ended, by its LSN. Memory grows with the accounts
  * and holds that are touched; facts about ids are appended to their file as they come.
  */
-export class Round {
+export class Round implements ReplayTarget {
   private readonly state: State;
-  private readonly view = new RecordView();
-  private readonly words = new Uint32Array(2 * POSTINGS_MAX);
+  private readonly replayer = new Replayer(this);
   private readonly fp = new Uint32Array(4);
   /** By the account's row: route, table hash, and what else than its sums is known of it. */
-  private routes = new Uint32Array(1024);
-  private hashes = new Uint32Array(1024);
-  private changes = new Uint16Array(1024);
+  private notes = new Uint32Array(1024 * NOTE);
   private readonly holds = new Map<number, HoldChange>();
   private readonly reversals = new Map<number, ReversalChange>();
   private readonly idsFd: number;
@@ -96,58 +99,63 @@ export class Round {
 
   /** Adds a batch. @throws when a record cannot be what was written */
   add(batch: Batch): void {
-    const { view } = this;
-    view.over(batch.bytes);
-    forEachRecord(batch, (_bytes, offset, _size, lsn) => {
-      view.read(offset);
-      this.addRecord(lsn);
-    });
+    const { replayer } = this;
+    replayer.over(batch.bytes);
+    forEachRecord(batch, (_bytes, offset, _size, lsn) => replayer.add(offset, lsn));
+    replayer.flush();
   }
 
-  private addRecord(lsn: number): void {
-    const { view, state, words, fp } = this;
-    const tenant = state.tenantOf(view);
+  /** LSN of the record that was looked at last, for errors. */
+  get lsn(): number {
+    return this.replayer.lsn;
+  }
+
+  tenantOf(view: RecordView): Tenant {
+    return this.state.tenantOf(view);
+  }
+  owns(): boolean {
+    return true;
+  }
+  warm(accounts: Uint32Array, rows: Int32Array, accountCount: number): number {
+    return this.state.accounts.warm(accounts, rows, accountCount);
+  }
+
+  replayHashed(view: RecordView, tenant: Tenant, lsn: number, words: Uint32Array, at: number): void {
     const { kind } = view;
     if (kind >= RecordKind.account) {
-      this.addAccount(tenant, lsn);
+      this.addAccount(view, tenant, lsn, words[at]!, words[at + 1]!);
       return;
     }
-    hashPostings(view, tenant.keys, words);
+    const { state, fp } = this;
     const { plan, accounts } = state;
+    const wordsAt = at + 4;
     for (;;) {
-      const code = fillPlan(plan, view, words, 0, accounts, tenant.number, 0, 1);
+      const code = fillPlan(plan, view, words, wordsAt, accounts, tenant.number, 0, 1);
       if (code === 0) break;
       if (code !== CODES.account_not_found.n) throw new RangeError(`record ${lsn} overflows a sum`);
       const { leg } = plan;
-      this.addRow(
-        tenant,
-        words[leg * 2]!,
-        words[leg * 2 + 1]!,
-        view.accountAt[leg]!,
-        view.accountLength[leg]!,
-      );
+      const [route, hash] = [words[wordsAt + leg * 2]!, words[wordsAt + leg * 2 + 1]!];
+      this.addRow(view, tenant, route, hash, view.accountAt[leg]!, view.accountLength[leg]!);
     }
     applyPlan(plan, accounts, lsn);
-    fingerprint(view.bytes, view.idAt, view.idAt + view.idLength, tenant.keys, fp);
+    for (let i = 0; i < 4; i++) fp[i] = words[at + i]!;
     const isEnd = kind >= RecordKind.post && kind <= RecordKind.expire;
     this.addFact(isEnd ? FACT_END : 0, lsn, ID_KINDS[kind]!, view.c0, view.c1);
-    if (kind === RecordKind.pending) this.openHold(lsn);
-    else if (isEnd) this.endHold(lsn);
-    else if (kind === RecordKind.reversal) this.addReversal(tenant, lsn);
+    if (kind === RecordKind.pending) this.openHold(view, lsn);
+    else if (isEnd) this.endHold(view, lsn);
+    else if (kind === RecordKind.reversal) this.addReversal(view, tenant, lsn);
   }
 
-  private addAccount(tenant: Tenant, lsn: number): void {
-    const { view, words, state } = this;
-    const { accounts } = state;
-    hashAccount(view.bytes, view.idAt, view.idAt + view.idLength, tenant.keys, words, 0);
+  private addAccount(view: RecordView, tenant: Tenant, lsn: number, route: number, hash: number): void {
+    const { state } = this;
     if (view.kind === RecordKind.account) {
-      this.note(state.addAccount(view, tenant, words[1]!, lsn), words[0]!, words[1]!, Change.created);
+      this.note(state.addAccount(view, tenant, hash, lsn), route, hash, Change.created);
       return;
     }
-    let row = accounts.find(words[1]!, tenant.number, view.bytes, view.idAt, view.idLength);
-    if (row < 0) row = this.addRow(tenant, words[0]!, words[1]!, view.idAt, view.idLength);
+    let row = state.accounts.find(hash, tenant.number, view.bytes, view.idAt, view.idLength);
+    if (row < 0) row = this.addRow(view, tenant, route, hash, view.idAt, view.idLength);
     state.updateAccount(view, row, lsn);
-    let change = this.changes[row]!;
+    let change = this.notes[row * NOTE + NOTE_CHANGE]!;
     if (view.has(Has.min)) change = (change | Change.min) & ~Change.noMin;
     if (view.has(Has.noMin)) change = (change | Change.noMin) & ~Change.min;
     if (view.has(Has.max)) change = (change | Change.max) & ~Change.noMax;
@@ -155,25 +163,33 @@ export class Round {
     if (view.has(Has.flags)) change |= Change.flags;
     if (view.has(Has.group)) change |= Change.group;
     if (view.has(Has.metadata)) change |= Change.metadata;
-    this.changes[row] = change;
+    this.notes[row * NOTE + NOTE_CHANGE] = change;
   }
 
   /** An account that was there before the run. Its type and currency are not known here. */
-  private addRow(tenant: Tenant, route: number, hash: number, at: number, length: number): number {
-    const row = this.state.accounts.add(hash, tenant.number, this.view.bytes, at, length, 0, '', 0, 0);
+  private addRow(
+    view: RecordView,
+    tenant: Tenant,
+    route: number,
+    hash: number,
+    at: number,
+    length: number,
+  ): number {
+    const row = this.state.accounts.add(hash, tenant.number, view.bytes, at, length, 0, '', 0, 0);
     this.note(row, route, hash, 0);
     return row;
   }
 
   private note(row: number, route: number, hash: number, change: number): void {
-    if (row === this.routes.length) {
-      this.routes = grown(this.routes, new Uint32Array(row * 2));
-      this.hashes = grown(this.hashes, new Uint32Array(row * 2));
-      this.changes = grown(this.changes, new Uint16Array(row * 2));
+    const at = row * NOTE;
+    if (at === this.notes.length) {
+      const bigger = new Uint32Array(at * 2);
+      bigger.set(this.notes);
+      this.notes = bigger;
     }
-    this.routes[row] = route;
-    this.hashes[row] = hash;
-    this.changes[row] = change;
+    this.notes[at + NOTE_ROUTE] = route;
+    this.notes[at + NOTE_HASH] = hash;
+    this.notes[at + NOTE_CHANGE] = change;
   }
 
   /** Packs a fact about the id in {@link fp} as the table of ids does. */
@@ -192,8 +208,8 @@ export class Round {
     ids.added(ids.end + ID_ENTRY_WORDS * 4, fp[0]!);
   }
 
-  private openHold(lsn: number): void {
-    const { view, fp } = this;
+  private openHold(view: RecordView, lsn: number): void {
+    const { fp } = this;
     const size = HOLD_PAYLOAD + view.end - view.from;
     const entry = new Uint8Array(size);
     const data = new DataView(entry.buffer);
@@ -208,14 +224,14 @@ export class Round {
     this.holds.set(lsn, { route: fp[0]!, entry });
   }
 
-  private endHold(lsn: number): void {
-    if (!this.view.has(Has.created)) throw new RangeError(`record ${lsn} does not say what it ends`);
-    const { createdLsn } = this.view;
+  private endHold(view: RecordView, lsn: number): void {
+    if (!view.has(Has.created)) throw new RangeError(`record ${lsn} does not say what it ends`);
+    const { createdLsn } = view;
     if (!this.holds.delete(createdLsn)) this.holds.set(createdLsn, { route: this.fp[0]!, entry: undefined });
   }
 
-  private addReversal(tenant: Tenant, lsn: number): void {
-    const { view, fp } = this;
+  private addReversal(view: RecordView, tenant: Tenant, lsn: number): void {
+    const { fp } = this;
     fingerprint(view.bytes, view.originalAt, view.originalAt + view.originalLength, tenant.keys, fp);
     // Under the original's own fingerprint: how many reversals came before is for the reader to count.
     this.addFact(0, lsn, IdKind.reversedBy, 0, 0);
@@ -232,15 +248,15 @@ export class Round {
     }
   }
 
-  /** Writes what was added up. */
-  write(block: BlockWriter): Foot {
-    this.writeAccounts(block);
+  /** Writes what was added up. @throws {Stopped} */
+  write(block: BlockWriter, shouldStop: () => boolean): Foot {
+    this.writeAccounts(block, shouldStop);
     this.writeHolds(block);
     this.writeReversals(block);
     return { accounts: this.accounts, holds: this.holds.size, reversals: this.reversals.size };
   }
 
-  private writeAccounts(block: BlockWriter): void {
+  private writeAccounts(block: BlockWriter, shouldStop: () => boolean): void {
     const { accounts } = this.state;
     const tenants = Array.from(this.state.knownTenants(), (tenant) =>
       Buffer.from(tenant.name).toString('latin1'),
@@ -248,8 +264,9 @@ export class Round {
     const change = new AccountChange();
     block.start(BlockKind.accounts);
     for (const row of this.sortedRows(tenants)) {
-      change.route = this.routes[row]!;
-      change.hash = this.hashes[row]!;
+      if (block.end === 0 && shouldStop()) throw new Stopped('stopped');
+      change.route = this.notes[row * NOTE + NOTE_ROUTE]!;
+      change.hash = this.notes[row * NOTE + NOTE_HASH]!;
       change.lsn = accounts.lsn(row);
       change.tenant = tenants[accounts.tenant(row)]!;
       change.id = accounts.name(row);
@@ -257,7 +274,7 @@ export class Round {
       change.credits = accounts.creditsPosted(row);
       change.debitsPending = accounts.debitsPending(row);
       change.creditsPending = accounts.creditsPending(row);
-      change.presence = this.changes[row]!;
+      change.presence = this.notes[row * NOTE + NOTE_CHANGE]!;
       if (change.presence !== 0) this.describe(change, row);
       change.write(block);
     }
@@ -295,16 +312,16 @@ export class Round {
     const { count } = accounts;
     if (count > ROWS_MAX) throw new RangeError(`${count} accounts in one round`);
     const keys = new Float64Array(count);
-    for (let row = 0; row < count; row++) keys[row] = this.routes[row]! * ROWS_MAX + row;
+    for (let row = 0; row < count; row++) keys[row] = this.notes[row * NOTE + NOTE_ROUTE]! * ROWS_MAX + row;
     keys.sort();
     const rows = Uint32Array.from(keys, (key) => key % ROWS_MAX);
     const compare = (a: number, b: number): number =>
-      this.hashes[a]! - this.hashes[b]! ||
+      this.notes[a * NOTE + NOTE_HASH]! - this.notes[b * NOTE + NOTE_HASH]! ||
       compareText(tenants[accounts.tenant(a)]!, tenants[accounts.tenant(b)]!) ||
       compareText(accounts.name(a), accounts.name(b));
     for (let from = 0; from < count; ) {
       let to = from + 1;
-      while (to < count && this.routes[rows[to]!] === this.routes[rows[from]!]) to++;
+      while (to < count && routeOf(keys[to]!) === routeOf(keys[from]!)) to++;
       if (to - from > 1) rows.subarray(from, to).sort(compare);
       from = to;
     }
@@ -340,6 +357,10 @@ export class Round {
 
 const ROWS_MAX = 1 << 21;
 
+function routeOf(key: number): number {
+  return Math.floor(key / ROWS_MAX);
+}
+
 /** Puts an entry of sums that were reversed into a block. */
 export function writeReversal(
   block: BlockWriter,
@@ -365,9 +386,4 @@ function sortedKeys(map: ReadonlyMap<number, unknown>): Float64Array {
 
 function compareText(a: string, b: string): number {
   return a < b ? -1 : a > b ? 1 : 0;
-}
-
-function grown<T extends Uint32Array | Uint16Array>(from: T, into: T): T {
-  into.set(from);
-  return into;
 }

@@ -1,5 +1,5 @@
 import type { Batch } from './batch.js';
-import { CheckpointFault } from './checkpoint-block.js';
+import { CheckpointFault, Stopped } from './checkpoint-block.js';
 import {
   idsPath,
   makeCheckpointDirectory,
@@ -10,7 +10,7 @@ import {
   removeLeftovers,
   writeRun,
 } from './checkpoint-files.js';
-import { mergeRuns, Stopped } from './checkpoint-merge.js';
+import { mergeRuns } from './checkpoint-merge.js';
 import { Round } from './checkpoint-round.js';
 import { damaged } from './errors.js';
 import { checkedBatches } from './log.js';
@@ -110,7 +110,7 @@ export class Checkpointer {
         idsBytes: round.syncIds(),
         ids: (last?.ids ?? 0) + round.facts,
       };
-      this.runs = [...this.runs, writeRun(data, ledger.id, span, (block) => round.write(block))];
+      this.runs = [...this.runs, writeRun(data, ledger.id, span, (block) => round.write(block, shouldStop))];
       return isFull;
     } finally {
       round.close();
@@ -138,7 +138,7 @@ function addTo(round: Round, data: string, batch: Batch): void {
   try {
     round.add(batch);
   } catch (error) {
-    throw damagedRecord(data, batch, batch.firstLsn, error as Error);
+    throw damagedRecord(data, batch, round.lsn, error as Error);
   }
 }
 

@@ -1,4 +1,4 @@
-import { RecordView } from '../engine/record.js';
+import { Replayer } from '../engine/replay.js';
 import type { State } from '../engine/state.js';
 import { type Batch, forEachRecord } from './batch.js';
 import { damagedRecord } from './checkpoint.js';
@@ -98,10 +98,11 @@ export function replayLog(
   toLsn: number,
   onProgress?: (lsn: number) => void,
 ): void {
+  const replayer = new Replayer(state);
   let lsn = fromLsn;
   if (lsn < toLsn) {
     for (const batch of reader.batchesFrom(fromLsn + 1)) {
-      replayBatch(state, data, batch, fromLsn, toLsn);
+      replayBatch(replayer, data, batch, fromLsn, toLsn);
       lsn = batch.firstLsn + batch.count - 1;
       onProgress?.(lsn);
       if (lsn >= toLsn) break;
@@ -112,18 +113,15 @@ export function replayLog(
   throw damaged(segment, lsn + 1, `the log ends at LSN ${lsn}, but LSN ${toLsn} was durable`);
 }
 
-const view = new RecordView();
-
 /** Replays the records of a batch that lie above `fromLsn`, up to `toLsn`. */
-function replayBatch(state: State, data: string, batch: Batch, fromLsn: number, toLsn: number): void {
-  view.over(batch.bytes);
-  let at = batch.firstLsn;
+function replayBatch(replayer: Replayer, data: string, batch: Batch, fromLsn: number, toLsn: number): void {
   try {
+    replayer.over(batch.bytes);
     forEachRecord(batch, (_bytes, offset, _size, lsn) => {
-      at = lsn;
-      if (lsn > fromLsn && lsn <= toLsn) state.replay(view.read(offset), lsn);
+      if (lsn > fromLsn && lsn <= toLsn) replayer.add(offset, lsn);
     });
+    replayer.flush();
   } catch (error) {
-    throw damagedRecord(data, batch, at, error as Error);
+    throw damagedRecord(data, batch, replayer.lsn, error as Error);
   }
 }

@@ -22,8 +22,7 @@ const { data, wiring, lsn, records } = workerData as CheckpointerData;
 const control = new Control(wiring.control);
 const shouldStop = () => control.stopStage() !== 0;
 
-// On Linux this is the calling thread's own; elsewhere it would be the whole process's.
-if (process.platform === 'linux') setPriority(0, NICENESS);
+yieldToOthers();
 checkTail(data, lsn);
 parentPort!.postMessage('ready');
 
@@ -64,6 +63,16 @@ function run(checkpointer: Checkpointer): void {
     timer = setTimeout(look, isMore ? 0 : LOOK_EVERY_MS);
   };
   look();
+}
+
+/** On Linux the priority is the calling thread's own; elsewhere it would be the whole process's. */
+function yieldToOthers(): void {
+  if (process.platform !== 'linux') return;
+  try {
+    setPriority(0, NICENESS);
+  } catch {
+    // A sandbox may forbid it: then this thread takes its full share.
+  }
 }
 
 /** The ledger goes on without new checkpoints: a full disk stops it at the log, if at all. A damaged log does not go on. */
