@@ -1,7 +1,22 @@
 import { defineConfig } from 'vitest/config';
 
 // Tests are compiled first (threads start from compiled files) and run from dist.
-const slow = ['dist/test/server-*.test.js', 'dist/test/demo-run.test.js', 'dist/test/package.test.js', 'dist/test/load.test.js'];
+const long = [
+  ...[
+    'batch-order',
+    'checkpoint',
+    'client-chaos',
+    'demo-run',
+    'load',
+    'model',
+    'package',
+    'races',
+    'recovery',
+    'verify',
+    'wal-log',
+  ],
+  'server-*',
+].map((name) => `dist/test/${name}.test.js`);
 
 export default defineConfig({
   test: {
@@ -10,8 +25,10 @@ export default defineConfig({
     pool: 'forks',
     maxWorkers: 2,
     projects: [
-      { extends: true, test: { name: 'unit', include: ['dist/test/**/*.test.js'], exclude: slow } },
-      { extends: true, test: { name: 'server', include: slow, fileParallelism: false } },
+      // Quick enough to run before each commit.
+      { extends: true, test: { name: 'unit', include: ['dist/test/**/*.test.js'], exclude: long } },
+      // Whole servers, killed processes, real load: one file after the other.
+      { extends: true, test: { name: 'long', include: long, fileParallelism: false } },
     ],
   },
 });

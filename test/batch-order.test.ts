@@ -82,7 +82,7 @@ describe.each(SHARD_COUNTS)('on %i shards', { timeout: TIMEOUT_MS }, (shards) =>
 
   test('a refusal says what was available in its place', async () => {
     const { session } = await opened();
-    const purses = Array.from({ length: 600 }, (_, n) => `{p${n}}:purse`);
+    const purses = Array.from({ length: 250 }, (_, n) => `{p${n}}:purse`);
     await accounts(session, purses, { min_balance: 0 });
     for (const [n, purse] of purses.entries()) {
       const load = { id: `{i${n}}`, debit: purse, credit: 'house', amount: 41 };

@@ -146,7 +146,7 @@ describe('a random history, one command after the other, is answered as the mode
       await history.verify();
     };
     const plans = fc.array(sequentialPlan, { minLength: 30, maxLength: 90, size: 'max' });
-    await fc.assert(fc.asyncProperty(plans, bounded(play)), { numRuns: 60, ...settings });
+    await fc.assert(fc.asyncProperty(plans, bounded(play)), { numRuns: 40, ...settings });
   });
 
   test('through restarts with other numbers of shards', { timeout: TIMEOUT_MS }, async () => {
@@ -173,7 +173,7 @@ describe('a random history, one command after the other, is answered as the mode
       await history.verify();
     };
     const plans = fc.array(sequentialPlan, { minLength: 0, maxLength: 15, size: 'max' });
-    await fc.assert(fc.asyncProperty(plans, expiringPlan, plans, bounded(play)), { numRuns: 6, ...settings });
+    await fc.assert(fc.asyncProperty(plans, expiringPlan, plans, bounded(play)), { numRuns: 5, ...settings });
   });
 });
 
@@ -200,7 +200,7 @@ describe('what commands at the same time answer is explained by some order of th
     };
     const group = fc.array(concurrentPlan, { minLength: 2, maxLength: 3 });
     const groups = fc.array(group, { minLength: 15, maxLength: 40, size: 'max' });
-    await fc.assert(fc.asyncProperty(groups, bounded(play)), { numRuns: 50, ...settings });
+    await fc.assert(fc.asyncProperty(groups, bounded(play)), { numRuns: 40, ...settings });
   });
 });
 

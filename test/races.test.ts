@@ -20,7 +20,7 @@ import {
 
 const TIMEOUT_MS = 60_000;
 /** Tries of a scenario, and how many of them are under way at once. */
-const TRIES = 240;
+const TRIES = 204;
 const AT_ONCE = 12;
 
 /** Plays a scenario with numbers from 0, some at once, so that they also get into each other's way. */

@@ -1,6 +1,6 @@
 import type { Code, RefusalCode } from '../../engine/codes.js';
 import type { PartInput } from '../../engine/types.js';
-import { type Ask, type Obstacles, takeFrom } from './model-state.js';
+import { type Ask, type ModelTransaction, type Obstacles, takeFrom } from './model-state.js';
 import { descriptionOf, type Leg, legsOf, partForm } from './statics.js';
 
 /** What the contract allows as the answer, and what an `ok` changes. */
@@ -47,4 +47,14 @@ export function askOf(body: PartInput, legs: readonly Leg[], whole: boolean): As
 
 export function amountsOf(legs: readonly Leg[]): bigint[] {
   return legs.map((leg) => leg.amount);
+}
+
+/** Whether an amount will do where two legs were captured of a hold of more is left open. */
+export function openTo(original: ModelTransaction, body: PartInput): RefusalCode[] {
+  return body.amount !== undefined && original.legs.length > 2 ? ['invalid_request'] : [];
+}
+
+/** The same legs, each of this amount. */
+export function amountLegs(legs: readonly Leg[], amount: bigint): Leg[] {
+  return legs.map((leg) => ({ ...leg, amount }));
 }

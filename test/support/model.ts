@@ -20,7 +20,16 @@ import {
   type Obstacles,
   takeFrom,
 } from './model-state.js';
-import { allowed, amountsOf, askOf, refused, repeated, type Verdict } from './model-verdict.js';
+import {
+  allowed,
+  amountLegs,
+  amountsOf,
+  askOf,
+  openTo,
+  refused,
+  repeated,
+  type Verdict,
+} from './model-verdict.js';
 import { contentOf, ID, type Leg, legsOf, partFaults, sumOf, transactionFaults } from './statics.js';
 
 /**
@@ -396,13 +405,4 @@ export class Model {
     const defaults = { wasPending: false, approval: false, posted, left: amountsOf(posted), reversals: [] };
     this.state.transactions.set(`${caller.tenant}/${id}`, { ...defaults, ...facts, id, lsn, by: caller.by });
   }
-}
-
-/** Whether an amount will do where two legs were captured of a hold of more is left open. */
-function openTo(original: ModelTransaction, body: PartInput): RefusalCode[] {
-  return body.amount !== undefined && original.legs.length > 2 ? ['invalid_request'] : [];
-}
-
-function amountLegs(legs: readonly Leg[], amount: bigint): Leg[] {
-  return legs.map((leg) => ({ ...leg, amount }));
 }
