@@ -23,6 +23,7 @@ export default defineConfig({
     testTimeout: 60_000,
     hookTimeout: 30_000,
     pool: 'forks',
+    setupFiles: ['dist/test/support/seed.js'],
     maxWorkers: 2,
     projects: [
       // Quick enough to run before each commit.

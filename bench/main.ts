@@ -1,4 +1,4 @@
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { mkdtempSync, readdirSync, readFileSync, rmSync, statSync } from 'node:fs';
 import { cpus, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
@@ -41,6 +41,7 @@ interface Round {
 
 const data = mkdtempSync(join(tmpdir(), 'kassa-bench-'));
 const rounds: Round[] = [];
+let logBytesPerSale = 0;
 const accounts = Number(flags.accounts);
 const kassa = await startKassa(data, Number(flags.shards), accounts);
 const echo = await startEcho();
@@ -50,6 +51,7 @@ try {
     rounds.push(result);
     if (!flags.json) process.stdout.write(line(`round ${round + 1}`, result));
   }
+  logBytesPerSale = logBytes() / (await durableLsn(kassa.port));
 } finally {
   await finish(echo);
   await finish(kassa);
@@ -60,11 +62,14 @@ const ratio = median(rounds.map((round) => round.kassa.rate / round.echo.rate));
 if (flags.json) {
   const machine = { cpu: cpus()[0]?.model, cores: cpus().length, node: process.version };
   process.stdout.write(
-    `${JSON.stringify({ suite: 'pipelined', settings: flags, machine, rounds, ratio })}\n`,
+    `${JSON.stringify({ suite: 'pipelined', settings: flags, machine, rounds, ratio, logBytesPerSale })}\n`,
   );
 } else {
   const typical = rounds.toSorted((a, b) => a.kassa.rate - b.kassa.rate)[rounds.length >> 1]!;
   process.stdout.write(`${line('median', typical)}median of ratios: ${ratio.toFixed(2)} of the echo\n`);
+  process.stdout.write(
+    `log: ${logBytesPerSale.toFixed(0)} bytes a sale, ids, checksums, chain and unused pages included\n`,
+  );
 }
 
 async function measure(server: { port: number; pid: number }, round: number): Promise<Round['kassa']> {
@@ -80,6 +85,17 @@ async function measure(server: { port: number; pid: number }, round: number): Pr
   const before = cpuSeconds(server.pid);
   const result = JSON.parse(await runNode(LOAD, [JSON.stringify(options)])) as LoadResult;
   return { ...result, serverCpuS: cpuSeconds(server.pid) - before };
+}
+
+/** Bytes of all segments. */
+function logBytes(): number {
+  const log = join(data, 'log');
+  return readdirSync(log).reduce((sum, segment) => sum + statSync(join(log, segment, 'data.mdb')).size, 0);
+}
+
+async function durableLsn(port: number): Promise<number> {
+  const metrics = await (await fetch(`http://127.0.0.1:${port}/metrics`)).text();
+  return Number(/^kassa_durable_lsn (\d+)/m.exec(metrics)![1]);
 }
 
 /** CPU seconds of a process so far; 0 where /proc does not tell. */

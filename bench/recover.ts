@@ -102,11 +102,12 @@ async function start(what: string, shards: number): Promise<void> {
   const begun = performance.now();
   const ledger = await openLedger({ data, shards, checkpointRecords: Number.MAX_SAFE_INTEGER });
   const seconds = (performance.now() - begun) / 1000;
-  const { lsn, accounts, rememberedIds, checkpointLsn } = ledger.stats();
+  const { lsn, accounts, accountBytes, rememberedIds, rememberedIdBytes, checkpointLsn } = ledger.stats();
   const mb = Math.round(process.memoryUsage().rss / 1e6);
   console.log(
     `${what}, ${shards} shards: ${seconds.toFixed(2)} s to LSN ${lsn} from ${checkpointLsn} ` +
-      `(${accounts} accounts, ${rememberedIds} ids, ${mb} MB)`,
+      `(${accounts} accounts of ${(accountBytes / accounts).toFixed(0)} bytes, ` +
+      `${rememberedIds} ids of ${(rememberedIdBytes / rememberedIds).toFixed(1)} bytes, ${mb} MB resident)`,
   );
   await ledger.close();
 }

@@ -28,8 +28,9 @@ const value = fc.letrec((tie) => ({
   ),
 })).any;
 
-/** 64-bit integers that are safe come as numbers. */
+/** 64-bit integers that are safe come as numbers, and minus zero as zero. */
 function normal(given: unknown): unknown {
+  if (Object.is(given, -0)) return 0;
   if (typeof given === 'bigint') return Number.isSafeInteger(Number(given)) ? Number(given) : given;
   if (Array.isArray(given)) return given.map(normal);
   if (typeof given === 'object' && given !== null) {
