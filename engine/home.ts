@@ -4,7 +4,7 @@ import { shardOf } from './hash.js';
 import type { Hold } from './holds.js';
 import { judgeCurrencies, mismatch } from './ledger.js';
 import type { Outbox, RefusalDetail } from './outbox.js';
-import { RecordKind, RecordView, RecordWriter } from './record.js';
+import { RecordKind, RecordView } from './record.js';
 import type { State } from './state.js';
 
 /** Transactions that one shard may have asked another about at a time. Rings between shards are sized for it. */
@@ -230,9 +230,6 @@ export class Job {
     this.participants.push(...Array.from(asked).sort((a, b) => a - b));
   }
 }
-
-/** A scratch buffer for payloads that are composed, not copied. */
-export const composed = new RecordWriter();
 
 /** A command's words and payload out of its message. */
 export function commandParts(

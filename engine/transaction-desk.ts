@@ -2,7 +2,7 @@ import { CODES } from './codes.js';
 import { Command, CommandFlag, LOOKUP_REVERSALS, ResultFlag } from './command.js';
 import { currencyCode } from './currency.js';
 import type { Hold } from './holds.js';
-import { commandParts, composed, Job } from './home.js';
+import { commandParts, Job } from './home.js';
 import { derive, FACT_REVERSAL, IdKind } from './ids.js';
 import { applyPlan, fillPlan, judge, judgeCurrencies, mismatch, shortfall } from './ledger.js';
 import { POSTINGS_MAX } from './limits.js';
@@ -298,7 +298,7 @@ export class TransactionDesk {
     c1: number,
   ): Job {
     const { view, holdView, captured } = this;
-    const payload = composed.start();
+    const payload = this.payload.start();
     if (kind === RecordKind.expire) {
       payload.copy(holdView.bytes, holdView.tenantAt, holdView.tenantLength);
       payload.u8(0);

@@ -1,8 +1,8 @@
 import { Result } from '../../engine/command.js';
 import type { RingConsumer } from '../../engine/mailbox.js';
+import { type Answer, copyAnswer } from './answers.js';
 import type { CommandEncoder } from './encoder.js';
 import type { Front, Handler } from './front.js';
-import { type Answer, copyAnswer } from './ledger-session.js';
 
 type Held = NonNullable<ReturnType<Front['hold']>>;
 

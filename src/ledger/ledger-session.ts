@@ -1,9 +1,8 @@
-import { CODES, codeName, type RefusalCode } from '../../engine/codes.js';
+import { CODES } from '../../engine/codes.js';
 import { CommandFlag, Op, Result, ResultFlag } from '../../engine/command.js';
 import { IdKind } from '../../engine/ids.js';
 import { BATCH_MAX } from '../../engine/limits.js';
 import type { RingConsumer } from '../../engine/mailbox.js';
-import { readDetail } from '../../engine/shard.js';
 import type {
   AccountBody,
   AccountInput,
@@ -21,6 +20,8 @@ import type {
   TransactionReply,
 } from '../../engine/types.js';
 import type { Caller, CompactSink, Permission, Session } from '../session.js';
+import { encodeAccount, encodeAccountUpdate } from './account-requests.js';
+import { type Answer, Call, forbidden, OVERLOADED, outOfReach, refusal, refusalOf } from './answers.js';
 import { BatchRun } from './batch-run.js';
 import {
   accountBody,
@@ -33,16 +34,9 @@ import {
 } from './bodies.js';
 import { type CallerPrefix, CommandEncoder, type Fault, READ_RESULT_BYTES } from './encoder.js';
 import type { Fact, FactReader } from './facts.js';
+import { isPlainObject } from './fields.js';
 import type { Front, Handler } from './front.js';
-import {
-  encodeAccount,
-  encodeAccountUpdate,
-  encodeCompact,
-  encodeEnd,
-  encodeQuestion,
-  encodeTransaction,
-  isPlainObject,
-} from './requests.js';
+import { encodeCompact, encodeEnd, encodeQuestion, encodeTransaction } from './requests.js';
 import { reverse } from './reversals.js';
 
 /** What a session stands on: one front, and the reader of stored records. */
@@ -52,42 +46,6 @@ export interface SessionHost {
   now(): number;
   /** Why no new work is taken, or undefined. */
   notReady(): string | undefined;
-}
-
-/** An answer, copied out of its ring. */
-export interface Answer {
-  readonly code: number;
-  readonly flags: number;
-  readonly n: number;
-  readonly lsn: number;
-  readonly payload: Uint8Array;
-}
-
-/** One command whose answer resolves a promise. */
-class Call implements Handler {
-  readonly promise: Promise<Answer>;
-  private resolve!: (answer: Answer) => void;
-
-  constructor() {
-    this.promise = new Promise((resolve) => {
-      this.resolve = resolve;
-    });
-  }
-
-  done(_tag: number, ring: RingConsumer, m: number): void {
-    this.resolve(copyAnswer(ring, m));
-  }
-}
-
-export function copyAnswer(ring: RingConsumer, m: number): Answer {
-  const payloadBytes = ring.u32[(m + Result.payloadBytes) >> 2]!;
-  return {
-    code: ring.bytes[m + Result.code]!,
-    flags: ring.bytes[m + Result.flags]!,
-    n: ring.bytes[m + Result.n]!,
-    lsn: ring.f64[(m + Result.lsn) >> 3]!,
-    payload: ring.bytes.slice(m + Result.header, m + Result.header + payloadBytes),
-  };
 }
 
 /** Passes compact answers to a sink; the tag of a command is its rid. */
@@ -477,35 +435,6 @@ export class LedgerSession implements Session {
 }
 
 const ENTRY_FAULT: Fault = { code: 'invalid_request', detail: 'an entry of a compact batch is an array' };
-export const OVERLOADED: Refusal = { ok: false, code: 'overloaded', detail: CODES.overloaded.title };
-
-export function refusal(fault: Fault): Refusal {
-  return { ok: false, ...fault };
-}
-
-function forbidden(permission: Permission, why = 'the permission is missing'): Refusal {
-  return { ok: false, code: 'forbidden', detail: `${permission}: ${why}`, permission };
-}
-
-function outOfReach(account: string): Refusal {
-  return { ok: false, code: 'forbidden', detail: `the token does not reach account ${account}`, account };
-}
-
-/** The refusal that an answer carries. */
-export function refusalOf(answer: Answer): Refusal {
-  const code = codeName(answer.code) as RefusalCode;
-  const base: Refusal = { ok: false, code, detail: CODES[code].title };
-  if (answer.payload.length === 0) return base;
-  const { account, available, required, shortage } = readDetail(answer.payload, 0);
-  return {
-    ...base,
-    ...(account === '' ? {} : { account }),
-    ...(available === ''
-      ? {}
-      : { available: BigInt(available), required: BigInt(required), shortage: BigInt(shortage) }),
-  };
-}
-
 /** The accounts of a sound transaction, by leg. */
 function accountsOf(body: TransactionInput): readonly string[] {
   return body.postings?.map((posting) => posting.account) ?? [body.debit!, body.credit!];

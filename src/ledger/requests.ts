@@ -1,26 +1,14 @@
-import canonicalize from 'canonicalize';
-import { UpdateFlag } from '../../engine/account-desk.js';
-import { ACCOUNT_TYPES } from '../../engine/accounts.js';
 import { CommandFlag, Op } from '../../engine/command.js';
-import {
-  AMOUNT_MAX,
-  EXPIRES_IN_S_MAX,
-  GROUP_BYTES_MAX,
-  METADATA_BYTES_MAX,
-  POSTINGS_MAX,
-  POSTINGS_MIN,
-} from '../../engine/limits.js';
+import { EXPIRES_IN_S_MAX, POSTINGS_MAX, POSTINGS_MIN } from '../../engine/limits.js';
 import { Has } from '../../engine/record.js';
 import { type CallerPrefix, type CommandEncoder, type Fault, invalid, invalidAmount } from './encoder.js';
+import { type Body, checkFields, DESCRIBED, ID_DETAIL, parseTime, putDescription } from './fields.js';
 
 /**
  * From bodies as they came to commands. Everything that is wrong with a request by itself is found here, before anything is sent.
  * Fields are written in the order of their presence bits, whatever the order in the body.
  */
 
-type Body = { readonly [field: string]: unknown };
-
-const DESCRIBED = ['code', 'reference', 'effective_at', 'metadata'];
 const TRANSACTION = new Set([
   'id',
   'postings',
@@ -36,102 +24,6 @@ const POSTING = new Set(['account', 'debit', 'credit', 'tag']);
 const PART = new Set(['amount', 'postings', ...DESCRIBED]);
 const VOID = new Set(DESCRIBED);
 const REVERSAL = new Set(['id', 'amount', 'postings', ...DESCRIBED]);
-const ACCOUNT = new Set(['id', 'currency', 'type', 'min_balance', 'max_balance', 'group', 'metadata']);
-const UPDATE = new Set(['frozen', 'closed', 'min_balance', 'max_balance', 'group', 'metadata']);
-
-const ID_DETAIL = 'an id is 1-64 characters of A-Z a-z 0-9 . _ : @ - { }';
-
-/** A plain object, as JSON has them. */
-export function isPlainObject(value: unknown): value is Body {
-  if (typeof value !== 'object' || value === null || Array.isArray(value)) return false;
-  const prototype = Object.getPrototypeOf(value);
-  return prototype === Object.prototype || prototype === null;
-}
-
-function checkFields(body: unknown, allowed: ReadonlySet<string>, at: string): Fault | undefined {
-  if (!isPlainObject(body)) return invalid('an object is expected', at);
-  for (const field of Object.keys(body)) {
-    if (!allowed.has(field))
-      return invalid(
-        `unknown field ${JSON.stringify(field)}`,
-        `${at}/${field.replaceAll('~', '~0').replaceAll('/', '~1')}`,
-      );
-  }
-  return undefined;
-}
-
-const TIME = /^(\d{4})-(\d{2})-(\d{2})T(\d{2}):(\d{2}):(\d{2})(?:\.(\d{1,3}))?Z$/;
-
-/** Milliseconds since the epoch of an RFC 3339 time in UTC with at most milliseconds, or undefined. */
-export function parseTime(value: unknown): number | undefined {
-  if (typeof value !== 'string' || !TIME.test(value)) return undefined;
-  const ms = Date.parse(value);
-  if (Number.isNaN(ms)) return undefined;
-  // Date.parse takes 30 February for 2 March; the text must come back.
-  return new Date(ms).toISOString().slice(0, 19) === value.slice(0, 19) ? ms : undefined;
-}
-
-/** code, reference, effective_at, metadata: the fields that describe, in the order of their bits. */
-function putDescription(enc: CommandEncoder, body: Body): Fault | undefined {
-  if (body['code'] !== undefined && !enc.putCode(body['code'])) {
-    return invalid('a code is 1-32 characters of the id alphabet', '/code');
-  }
-  if (body['reference'] !== undefined && !enc.putReference(body['reference'])) {
-    return invalid('a reference is 1-64 printable ASCII characters', '/reference');
-  }
-  if (body['effective_at'] !== undefined) {
-    const ms = parseTime(body['effective_at']);
-    if (ms === undefined)
-      return invalid('a time is RFC 3339, UTC, with at most milliseconds', '/effective_at');
-    enc.putEffectiveAt(ms);
-  }
-  return body['metadata'] === undefined ? undefined : putMetadata(enc, body['metadata']);
-}
-
-function putMetadata(enc: CommandEncoder, value: unknown): Fault | undefined {
-  if (!isPlainObject(value)) return invalid('metadata is a JSON object', '/metadata');
-  const fault = checkJson(value, '/metadata', 0);
-  if (fault !== undefined) return fault;
-  const text = Buffer.from(JSON.stringify(value));
-  if (text.length > METADATA_BYTES_MAX) {
-    return {
-      code: 'too_large',
-      detail: `metadata of ${text.length} bytes; the limit is ${METADATA_BYTES_MAX}`,
-      pointer: '/metadata',
-      limit: METADATA_BYTES_MAX,
-    };
-  }
-  enc.putMetadata(text, Buffer.from(canonicalize(value)!));
-  return undefined;
-}
-
-/** That a value is what JSON can say, with numbers that survive. */
-function checkJson(value: unknown, at: string, depth: number): Fault | undefined {
-  if (depth > 32) return invalid('metadata is nested too deeply', at);
-  if (value === null || typeof value === 'boolean') return undefined;
-  if (typeof value === 'string') {
-    return value.isWellFormed() ? undefined : invalid('metadata holds text that is not Unicode', at);
-  }
-  if (typeof value === 'number') {
-    const fits = Number.isFinite(value) && Math.abs(value) <= Number.MAX_SAFE_INTEGER;
-    return fits ? undefined : invalid('numbers in metadata are within 2^53', at);
-  }
-  if (Array.isArray(value)) {
-    for (const item of value) {
-      const fault = checkJson(item, at, depth + 1);
-      if (fault !== undefined) return fault;
-    }
-    return undefined;
-  }
-  if (!isPlainObject(value)) return invalid('metadata holds a value that JSON does not have', at);
-  for (const [key, item] of Object.entries(value)) {
-    const fault = key.isWellFormed()
-      ? checkJson(item, at, depth + 1)
-      : invalid('metadata holds text that is not Unicode', at);
-    if (fault !== undefined) return fault;
-  }
-  return undefined;
-}
 
 /** One posting in the long form. */
 function putPosting(enc: CommandEncoder, value: unknown, at: string): Fault | undefined {
@@ -436,115 +328,6 @@ export function putReversal(
   }
   enc.c0 = content[0];
   enc.c1 = content[1];
-}
-
-/** A limit on the normal side: null, or an integer of either sign. */
-function parseLimit(value: unknown, textAmounts: boolean): bigint | null | undefined {
-  if (value === null) return null;
-  let limit: bigint;
-  if (typeof value === 'number' && Number.isSafeInteger(value)) limit = BigInt(value);
-  else if (typeof value === 'bigint') limit = value;
-  else if (typeof value === 'string' && textAmounts && /^-?[0-9]{1,19}$/.test(value)) limit = BigInt(value);
-  else return undefined;
-  return limit > AMOUNT_MAX || limit < -AMOUNT_MAX ? undefined : limit;
-}
-
-const GROUP = /^[A-Za-z0-9_:@{}-]+(\.[A-Za-z0-9_:@{}-]+)*$/;
-const GROUP_DETAIL = `a group is a dotted path of 1-${GROUP_BYTES_MAX} characters of the id alphabet`;
-
-function isGroup(value: unknown): value is string {
-  return typeof value === 'string' && value.length <= GROUP_BYTES_MAX && GROUP.test(value);
-}
-
-export function encodeAccount(enc: CommandEncoder, caller: CallerPrefix, input: unknown): Fault | undefined {
-  const fault = checkFields(input, ACCOUNT, '');
-  if (fault !== undefined) return fault;
-  const body = input as Body;
-  enc.begin(caller, Op.createAccount, CommandFlag.full);
-  if (!enc.putAccountId(body['id'])) return invalid(ID_DETAIL, '/id');
-  if (!enc.putCurrency(body['currency'])) return invalid('a currency is 3-8 of A-Z0-9', '/currency');
-  const type = ACCOUNT_TYPES.indexOf(body['type'] as (typeof ACCOUNT_TYPES)[number]);
-  if (type < 0) return invalid(`type is one of ${ACCOUNT_TYPES.join(', ')}`, '/type');
-  if (body['metadata'] !== undefined) {
-    const wrong = putMetadata(enc, body['metadata']);
-    if (wrong !== undefined) return wrong;
-  }
-  if (body['group'] !== undefined) {
-    if (!isGroup(body['group'])) return invalid(GROUP_DETAIL, '/group');
-    enc.putGroup(body['group']);
-  }
-  const hasDefaultMin = type === 0 || type === 2;
-  const min =
-    body['min_balance'] === undefined
-      ? hasDefaultMin
-        ? 0n
-        : null
-      : parseLimit(body['min_balance'], caller.textAmounts);
-  if (min === undefined) return invalidAmount('/min_balance');
-  const max = body['max_balance'] === undefined ? null : parseLimit(body['max_balance'], caller.textAmounts);
-  if (max === undefined) return invalidAmount('/max_balance');
-  if (min !== null) {
-    enc.presence |= Has.min;
-    enc.payload.i64(min);
-  }
-  if (max !== null) {
-    enc.presence |= Has.max;
-    enc.payload.i64(max);
-  }
-  enc.n = type;
-  enc.hashContent();
-  return undefined;
-}
-
-export function encodeAccountUpdate(
-  enc: CommandEncoder,
-  caller: CallerPrefix,
-  id: unknown,
-  input: unknown,
-): Fault | undefined {
-  const fault = checkFields(input, UPDATE, '');
-  if (fault !== undefined) return fault;
-  const body = input as Body;
-  enc.begin(caller, Op.updateAccount, CommandFlag.full);
-  if (!enc.putAccountId(id)) return invalid(ID_DETAIL, '/id');
-  const { metadata, group, min_balance: minBalance, max_balance: maxBalance, frozen, closed } = body;
-  if (metadata === null) enc.putMetadata(new Uint8Array(0), new Uint8Array(0));
-  else if (metadata !== undefined) {
-    const wrong = putMetadata(enc, metadata);
-    if (wrong !== undefined) return wrong;
-  }
-  if (group === null) enc.putGroup('');
-  else if (group !== undefined) {
-    if (!isGroup(group)) return invalid(GROUP_DETAIL, '/group');
-    enc.putGroup(group);
-  }
-  if (minBalance !== undefined) {
-    const min = parseLimit(minBalance, caller.textAmounts);
-    if (min === undefined) return invalidAmount('/min_balance');
-    enc.presence |= min === null ? Has.noMin : Has.min;
-    if (min !== null) enc.payload.i64(min);
-  }
-  if (maxBalance !== undefined) {
-    const max = parseLimit(maxBalance, caller.textAmounts);
-    if (max === undefined) return invalidAmount('/max_balance');
-    enc.presence |= max === null ? Has.noMax : Has.max;
-    if (max !== null) enc.payload.i64(max);
-  }
-  if (frozen !== undefined && typeof frozen !== 'boolean')
-    return invalid('frozen is true or false', '/frozen');
-  if (closed !== undefined && typeof closed !== 'boolean')
-    return invalid('closed is true or false', '/closed');
-  if (frozen !== undefined || closed !== undefined) {
-    enc.presence |= Has.flags;
-    enc.payload.u8(
-      (frozen === true ? UpdateFlag.frozen : 0) |
-        (closed === true ? UpdateFlag.closed : 0) |
-        (frozen !== undefined ? UpdateFlag.givesFrozen : 0) |
-        (closed !== undefined ? UpdateFlag.givesClosed : 0),
-    );
-  }
-  enc.hashContent();
-  return undefined;
 }
 
 /** A command that only names an account or a transaction. */

@@ -2,10 +2,11 @@ import { CODES } from '../../engine/codes.js';
 import { fingerprint } from '../../engine/hash.js';
 import type { RecordView } from '../../engine/record.js';
 import type { Outcome, ReversalInput, TransactionReply } from '../../engine/types.js';
+import { refusal } from './answers.js';
 import { isPosted, type Lookup } from './bodies.js';
 import type { CommandEncoder, Fault } from './encoder.js';
 import { viewOf } from './facts.js';
-import { type LedgerSession, refusal } from './ledger-session.js';
+import type { LedgerSession } from './ledger-session.js';
 import { encodeReversal, putReversal, type ReversalPart, type ReversedLeg } from './requests.js';
 
 /**

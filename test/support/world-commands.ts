@@ -2,11 +2,10 @@ import { CommandFlag, Op } from '../../engine/command.js';
 import { fingerprint } from '../../engine/hash.js';
 import { Has, RecordKind, type RecordView } from '../../engine/record.js';
 import type { PostingInput } from '../../engine/types.js';
+import { encodeAccount, encodeAccountUpdate } from '../../src/ledger/account-requests.js';
 import { prefixOf } from '../../src/ledger/caller.js';
 import { CommandEncoder, type Fault } from '../../src/ledger/encoder.js';
 import {
-  encodeAccount,
-  encodeAccountUpdate,
   encodeEnd,
   encodeQuestion,
   encodeReversal,
