@@ -1,8 +1,8 @@
 import { CLOSED, FROZEN, HAS_MAX, HAS_MIN } from './accounts.js';
 import { CODES } from './codes.js';
 import { Command, ResultFlag } from './command.js';
+import { Change, Read } from './earmark.js';
 import { isEmpty, judgeLimits } from './ledger.js';
-import { Change, Read } from './owner.js';
 import { Has, RecordKind, RecordView, RecordWriter } from './record.js';
 import { type Memory, memoryOf, type Shard } from './shard.js';
 

@@ -1,11 +1,12 @@
 import { AccountDesk } from './account-desk.js';
 import { CODES } from './codes.js';
 import { Command, Op, Peer, PeerType } from './command.js';
+import { Ask, type Change, type OriginalPart, type Read } from './earmark.js';
 import { Home, type HomeHost, type Job, PEER_CREDITS, type WaitingCommand } from './home.js';
 import { fillPlan } from './ledger.js';
 import type { RingConsumer } from './mailbox.js';
 import { Outbox, type RefusalDetail, type ShardEnvironment } from './outbox.js';
-import { Ask, type Change, type OriginalPart, Owner, type OwnerAnswers, type Read } from './owner.js';
+import { Owner, type OwnerAnswers } from './owner.js';
 import { RecordKind, RecordView, RecordWriter } from './record.js';
 import type { State } from './state.js';
 import { TransactionDesk } from './transaction-desk.js';

@@ -1,12 +1,13 @@
+import { allocate } from './capture.js';
 import { CODES } from './codes.js';
 import { Command, CommandFlag, LOOKUP_REVERSALS, ResultFlag } from './command.js';
 import { currencyCode } from './currency.js';
+import type { OriginalPart } from './earmark.js';
 import type { Hold } from './holds.js';
 import { commandParts, Job } from './home.js';
 import { derive, FACT_REVERSAL, IdKind } from './ids.js';
 import { applyPlan, fillPlan, judge, judgeCurrencies, mismatch, shortfall } from './ledger.js';
 import { POSTINGS_MAX } from './limits.js';
-import type { OriginalPart } from './owner.js';
 import { Has, Leg, RecordKind, RecordView, RecordWriter } from './record.js';
 import type { Memory, Shard } from './shard.js';
 
@@ -209,7 +210,14 @@ export class TransactionDesk {
     } else if (!this.mayEnd(hold, kind, flags)) {
       out.answer(front, slot, CODES.forbidden.n, 0, hold.approval ? 1 : 0, 0, hold.lsn);
     } else {
-      const code = this.allocate(hold, kind, (flags & CommandFlag.amountForm) !== 0);
+      const code = allocate(
+        hold,
+        kind,
+        (flags & CommandFlag.amountForm) !== 0,
+        view,
+        this.holdView,
+        this.captured,
+      );
       if (code !== 0) {
         out.answer(front, slot, code, 0, 0, 0, hold.lsn);
         return;
@@ -252,37 +260,6 @@ export class TransactionDesk {
     if (!hold.approval) return isCreator || (flags & CommandFlag.mayEndAny) !== 0;
     if (kind === RecordKind.void && isCreator) return true;
     return !isCreator && (flags & CommandFlag.mayApprove) !== 0;
-  }
-
-  /** Works out what is captured of each leg of the hold, into {@link captured}. @returns 0 or the code that refuses */
-  private allocate(hold: Hold, kind: number, isAmountForm: boolean): number {
-    const { view, holdView, captured } = this;
-    holdView.over(hold.payload).readPayload(0, RecordKind.pending, hold.n, hold.presence);
-    const isWhole = kind === RecordKind.post && view.n === 0;
-    for (let leg = 0; leg < hold.n; leg++) captured[leg] = isWhole ? holdView.amounts[leg]! : 0n;
-    if (kind !== RecordKind.post || isWhole) return 0;
-    if (isAmountForm) {
-      if (hold.n !== 2) return CODES.invalid_request.n;
-      const amount = view.amounts[0]!;
-      if (amount > holdView.amounts[0]!) return CODES.exceeds_original.n;
-      captured[0] = amount;
-      captured[1] = amount;
-      return 0;
-    }
-    for (let i = 0; i < view.n; i++) {
-      let rest = view.amounts[i]!;
-      let isNamed = false;
-      for (let leg = 0; leg < hold.n && rest > 0n; leg++) {
-        if (!sameLeg(view, i, holdView, leg)) continue;
-        isNamed = true;
-        const left = holdView.amounts[leg]! - captured[leg]!;
-        const taken = left < rest ? left : rest;
-        captured[leg] = captured[leg]! + taken;
-        rest -= taken;
-      }
-      if (rest > 0n) return isNamed ? CODES.exceeds_original.n : CODES.invalid_request.n;
-    }
-    return 0;
   }
 
   /** The job that ends a hold with what is in {@link captured}; its record names every leg with what is captured and what is released. */
@@ -336,7 +313,7 @@ export class TransactionDesk {
   }
 
   private expire(hold: Hold): Job {
-    this.allocate(hold, RecordKind.expire, false);
+    allocate(hold, RecordKind.expire, false, this.view, this.holdView, this.captured);
     const job = this.endJob(hold, RecordKind.expire, -1, 0, 0, hold.fingerprint, 0, 0, 0);
     this.shard.home.start(job);
     return job;
@@ -444,42 +421,6 @@ export class TransactionDesk {
       payload,
     );
   }
-}
-
-function sameLeg(part: RecordView, i: number, whole: RecordView, leg: number): boolean {
-  return (
-    (part.legFlags[i]! & (Leg.credit | Leg.tag)) === (whole.legFlags[leg]! & (Leg.credit | Leg.tag)) &&
-    sameBytes(
-      part.bytes,
-      part.accountAt[i]!,
-      part.accountLength[i]!,
-      whole.bytes,
-      whole.accountAt[leg]!,
-      whole.accountLength[leg]!,
-    ) &&
-    ((part.legFlags[i]! & Leg.tag) === 0 ||
-      sameBytes(
-        part.bytes,
-        part.tagAt[i]!,
-        part.tagLength[i]!,
-        whole.bytes,
-        whole.tagAt[leg]!,
-        whole.tagLength[leg]!,
-      ))
-  );
-}
-
-function sameBytes(
-  a: Uint8Array,
-  aAt: number,
-  aLength: number,
-  b: Uint8Array,
-  bAt: number,
-  bLength: number,
-): boolean {
-  if (aLength !== bLength) return false;
-  for (let i = 0; i < aLength; i++) if (a[aAt + i] !== b[bAt + i]) return false;
-  return true;
 }
 
 /** A copy of one command that starts at offset 0, padded to the ring's alignment. */

@@ -55,7 +55,9 @@ export class World {
 
   private async start(shards: number): Promise<void> {
     const onFatal = (reason: Error) => this.failures.push(reason);
-    this.current = await openLedger({ ...this.options, data: this.data, shards, onFatal });
+    // A checkpoint at every turn, so that each restart is one from a checkpoint, most of them with a rest of the log.
+    const options = { checkpointRecords: 1, ...this.options };
+    this.current = await openLedger({ ...options, data: this.data, shards, onFatal });
   }
 
   get ledger(): Ledger {
