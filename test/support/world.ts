@@ -324,6 +324,11 @@ export class World {
     this.actors[at]!.step();
   }
 
+  /** One step of a shard. @returns whether it did anything */
+  stepWorked(shard: number): boolean {
+    return this.actors[shard]!.step();
+  }
+
   /** One turn of an actor that is awake and not amid a step, or of the terminals. @returns false when no actor is awake */
   turn(): boolean {
     if (++this.turns > TURNS_MAX) throw new Error('the world does not come to rest');
