@@ -71,6 +71,11 @@ export class RecordError extends Error {
   override readonly name = 'RecordError';
 }
 
+/** Thrown for a kind or version of record that only a newer Kassa knows. The batch's checksum was right, so it is not damage. */
+export class NewerRecordError extends Error {
+  override readonly name = 'NewerRecordError';
+}
+
 /**
  * A reusable view of one record or command payload: offsets into its bytes, no strings. Filled by {@link read} or {@link readPayload};
  * valid until the next fill or until the bytes change.
@@ -133,14 +138,14 @@ export class RecordView {
     return this;
   }
 
-  /** Reads the record at `at`. @throws {RecordError} for an unknown kind or version, or lengths that do not fit */
+  /** Reads the record at `at`. @throws {RecordError} for lengths that do not fit; {NewerRecordError} for an unknown kind or version */
   read(at: number): this {
     const { view, bytes } = this;
     const size = view.getUint32(at, true);
     const kind = bytes[at + 4]!;
     const version = bytes[at + 5]!;
     if (kind < 1 || kind > KIND_MAX || version !== RECORD_VERSION) {
-      throw new RecordError(`a record of kind ${kind}, version ${version} is from a newer Kassa or damaged`);
+      throw new NewerRecordError(`written by a newer Kassa: a record of kind ${kind}, version ${version}`);
     }
     this.c0 = view.getUint32(at + 10, true);
     this.c1 = view.getUint32(at + 14, true);

@@ -99,7 +99,7 @@ export const OPTIONS: OptionSpecs = {
     parse: text,
   },
   jwtSecret: {
-    help: 'secret of HS256 tokens, at least 32 bytes',
+    help: 'secret of HS256 tokens; 32 bytes or more are advised',
     fallback: undefined,
     secret: true,
     parse: text,

@@ -40,13 +40,22 @@ export async function startServer(config: Config, options: ServerOptions = {}): 
     ...(config.shards !== 'auto' && { shards: config.shards }),
     ...(options.onFatal && { onFatal: options.onFatal }),
   });
+  let others: readonly { close(): Promise<void> }[] = [];
+  // Nothing is admitted before all gateways are there: a signal until then has nothing to answer.
+  const serving = opening.then(async (ledger) => {
+    others = await startOthers(ledger, config);
+    return ledger;
+  });
   let gateway: Gateway;
   try {
-    gateway = await startGateway({ ledger: opening, config, auth, logger });
+    gateway = await startGateway({ ledger: serving, config, auth, logger });
   } catch (error) {
     // Recovery may take minutes; whoever waits for the port hears at once.
-    opening.then(
-      (ledger) => ledger.close(),
+    serving.then(
+      async (ledger) => {
+        await Promise.all(others.map((other) => other.close()));
+        await ledger.close();
+      },
       () => undefined,
     );
     throw error;
@@ -54,12 +63,11 @@ export async function startServer(config: Config, options: ServerOptions = {}): 
   options.onListening?.(gateway.url);
   let ledger: Ledger;
   try {
-    ledger = await opening;
+    ledger = await serving;
   } catch (error) {
     await gateway.close();
     throw error;
   }
-  const others = await startOthers(ledger, config);
   return {
     url: gateway.url,
     port: gateway.port,
@@ -81,7 +89,11 @@ function startOthers(ledger: Ledger, config: Config): Promise<{ close(): Promise
         transferList: attachmentPorts(attachment),
       });
       ledger.guard('gateway', worker);
-      await new Promise((resolve) => worker.once('message', resolve));
+      await new Promise<void>((resolve, reject) => {
+        worker.once('message', () => resolve());
+        worker.once('error', reject);
+        worker.once('exit', (code) => reject(new Error(`a gateway thread ended at its start (${code})`)));
+      });
       return {
         close: async () => {
           const gone = new Promise<void>((resolve) => worker.once('exit', () => resolve()));

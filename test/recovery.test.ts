@@ -231,23 +231,46 @@ describe('a start', () => {
 
   it('refuses records that cannot be what was written, by segment and LSN', async () => {
     const harms: ((log: RecordLog) => void)[] = [
-      (log) => log.raw(Buffer.from([18, 0, 0, 0, 77, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0])),
       (log) => log.raw(Buffer.from([8, 0, 0, 0, 1, 1, 2, 0])),
       (log) => log.transaction('x', 'cash', 'nowhere', 5),
       (log) => log.end(RecordKind.void, 'unknown', 1, 'cash', 'house', 0, 5),
     ];
     for (const harm of harms) {
-      const data = temporaryDirectory();
-      const log = new RecordLog(data);
-      log.account('cash');
-      log.account('house');
-      log.transaction('sale', 'cash', 'house', 5);
-      log.flush();
-      harm(log);
-      log.close();
+      const data = logThatEndsWith(harm);
       await expect(openLedger({ data, shards: 1 })).rejects.toThrow(
         /the log is damaged in segment 0000000000000001 at LSN 4: .*kassa verify/,
       );
     }
   });
+
+  it('says of a record that only a newer Kassa knows that it is that, and not damage', async () => {
+    const data = logThatEndsWith((log) =>
+      log.raw(Buffer.from([18, 0, 0, 0, 77, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0])),
+    );
+    await expect(openLedger({ data, shards: 1 })).rejects.toThrow(
+      'written by a newer Kassa: a record of kind 77, version 1, at LSN 4',
+    );
+  });
+
+  it('does not begin a new ledger where only the log is gone', async () => {
+    const data = copy();
+    rmSync(join(data, 'log'), { recursive: true });
+    await expect(openLedger({ data, shards: 1 })).rejects.toThrow(
+      `the log is gone, but there is a checkpoint of LSN ${half}`,
+    );
+    expect(readdirSync(checkpointDirectory(data)).length).toBeGreaterThan(1);
+  });
 });
+
+/** A directory with a small sound log and what `harm` appends to it. */
+function logThatEndsWith(harm: (log: RecordLog) => void): string {
+  const data = temporaryDirectory();
+  const log = new RecordLog(data);
+  log.account('cash');
+  log.account('house');
+  log.transaction('sale', 'cash', 'house', 5);
+  log.flush();
+  harm(log);
+  log.close();
+  return data;
+}

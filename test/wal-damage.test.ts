@@ -5,7 +5,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { DamagedLogError, NewerFormatError } from '../wal/errors.js';
 import { checkedBatches, openLog, openLogReader } from '../wal/log.js';
 import { listSegments, SegmentWriter } from '../wal/segment.js';
-import { checkMetaPages } from '../wal/segment-file.js';
+import { SegmentFile } from '../wal/segment-file.js';
 import type { LogPosition } from '../wal/store.js';
 import { append, dataFile, temporaryDirectory } from './support/wal.js';
 import { copyField, flipBatch, moveKey, PAGE, patch, reseal } from './support/wal-damage.js';
@@ -171,7 +171,7 @@ describe('damage to the log', () => {
         const bytes = Buffer.from(sound);
         bytes[at * PAGE + (bit >> 3)]! ^= 1 << (bit & 7);
         patch(path, 0, (target) => bytes.copy(target), bytes.length);
-        const error = damageOf(() => checkMetaPages(copy, segments.at(-1)!));
+        const error = damageOf(() => new SegmentFile(copy, segments.at(-1)!).close());
         if (at === page && mustRefuse.has(bit)) expect(error, `bit ${bit}`).toBeDefined();
         if (error === undefined) expect(endOf(copy)).toBe(last.lsn);
       }

@@ -175,12 +175,19 @@ describe('the log', () => {
       expect(() => append(log)).toThrow('nothing more is appended');
       log.close();
     }
+    expect(() => openLog({ data, segmentBytes: 1000 })).toThrow(RangeError);
+    expect(lsnsOf(checkedBatches(data, 1))).toEqual([]);
+  });
+
+  it('gives a batch that is larger than a segment one of its own', () => {
+    const data = temporaryDirectory();
     const log = openLog({ data, segmentBytes: SEGMENT_BYTES_MIN });
     append(log);
-    expect(() => append(log, 1, SEGMENT_BYTES_MIN)).toThrow('does not fit into a segment');
+    append(log, 1, SEGMENT_BYTES_MIN);
+    append(log);
     log.close();
-    expect(() => openLog({ data, segmentBytes: 1000 })).toThrow(RangeError);
-    expect(lsnsOf(checkedBatches(data, 1))).toEqual([1]);
+    expect(listSegments(data)).toEqual([1, 2, 3]);
+    expect(lsnsOf(checkedBatches(data, 1))).toEqual([1, 2, 3]);
   });
 
   it('refuses before the disk is full', () => {

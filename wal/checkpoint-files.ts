@@ -67,6 +67,11 @@ export function idsPath(data: string): string {
   return join(checkpointDirectory(data), IDS);
 }
 
+/** The highest LSN that a run's name speaks of, whatever is in it; 0 without any. */
+export function highestNamed(data: string): number {
+  return fileNames(data).reduce((highest, name) => Math.max(highest, Number(NAME.exec(name)?.[2] ?? 0)), 0);
+}
+
 /** Removes a checkpoint; it can be made anew from the log. */
 export function removeCheckpoint(data: string): void {
   rmSync(checkpointDirectory(data), { recursive: true, force: true });

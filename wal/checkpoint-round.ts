@@ -1,4 +1,4 @@
-import { closeSync, constants, ftruncateSync, openSync } from 'node:fs';
+import { closeSync, constants, fstatSync, ftruncateSync, openSync } from 'node:fs';
 import { CLOSED, FROZEN, HAS_MAX, HAS_MIN } from '../engine/accounts.js';
 import { CODES } from '../engine/codes.js';
 import { fingerprint } from '../engine/hash.js';
@@ -8,7 +8,7 @@ import { Has, RecordKind, type RecordView } from '../engine/record.js';
 import { Replayer, type ReplayTarget } from '../engine/replay.js';
 import { ID_KINDS, State, type Tenant } from '../engine/state.js';
 import { type Batch, forEachRecord } from './batch.js';
-import { BlockKind, BlockWriter, Stopped } from './checkpoint-block.js';
+import { BlockKind, BlockWriter, CheckpointFault, Stopped } from './checkpoint-block.js';
 import {
   AccountChange,
   Change,
@@ -72,6 +72,10 @@ export class Round implements ReplayTarget {
   constructor(ledgerKey: Uint8Array, idsPath: string, idsBytes: number) {
     this.state = new State(0, 1, ledgerKey);
     this.idsFd = openSync(idsPath, constants.O_RDWR | constants.O_CREAT, 0o644);
+    if (fstatSync(this.idsFd).size < idsBytes) {
+      closeSync(this.idsFd);
+      throw new CheckpointFault(`the checkpoint's file ${idsPath} is too short`);
+    }
     ftruncateSync(this.idsFd, idsBytes);
     this.ids = new BlockWriter(this.idsFd, idsBytes);
     this.ids.start(BlockKind.ids);

@@ -1,3 +1,4 @@
+import { NewerRecordError } from '../engine/record.js';
 import type { Batch } from './batch.js';
 import { CheckpointFault, Stopped } from './checkpoint-block.js';
 import {
@@ -12,7 +13,7 @@ import {
 } from './checkpoint-files.js';
 import { mergeRuns } from './checkpoint-merge.js';
 import { Round } from './checkpoint-round.js';
-import { damaged } from './errors.js';
+import { damaged, NewerFormatError } from './errors.js';
 import { checkedBatches } from './log.js';
 import { positionAfter } from './log-chain.js';
 import { listSegments, segmentPath } from './segment.js';
@@ -144,6 +145,7 @@ function addTo(round: Round, data: string, batch: Batch): void {
 
 /** Of a batch whose checksum is right but whose records are not. */
 export function damagedRecord(data: string, batch: Batch, lsn: number, error: Error): Error {
+  if (error instanceof NewerRecordError) return new NewerFormatError(`${error.message}, at LSN ${lsn}`);
   const segment = listSegments(data).findLast((first) => first <= batch.firstLsn) ?? batch.firstLsn;
   return damaged(segmentPath(data, segment), lsn, error.message);
 }

@@ -1,6 +1,7 @@
-import { closeSync, ftruncateSync, mkdirSync, openSync, readFileSync, writeSync } from 'node:fs';
+import { closeSync, ftruncateSync, openSync, readFileSync, writeSync } from 'node:fs';
 import { join } from 'node:path';
 import { tryLock } from 'fs-native-extensions';
+import { makeDirectory } from './segment.js';
 
 /** Another process, or this one, works on the data directory. */
 export class DirectoryInUseError extends Error {
@@ -28,7 +29,7 @@ export interface DirectoryLock {
  * @throws {DirectoryInUseError}
  */
 export function lockDirectory(data: string): DirectoryLock {
-  mkdirSync(data, { recursive: true });
+  makeDirectory(data);
   const path = join(data, 'lock');
   const fd = openSync(path, 'a+');
   try {

@@ -1,15 +1,20 @@
 import { randomBytes, randomUUID } from 'node:crypto';
-import { mkdirSync, statfsSync } from 'node:fs';
-import { dirname, resolve } from 'node:path';
+import { statfsSync } from 'node:fs';
 import { BATCH_BYTES_MAX, BATCH_HEADER_BYTES, hashBatch, recordsFault, sealBatch } from './batch.js';
+import { highestNamed } from './checkpoint-files.js';
+import { damaged } from './errors.js';
 import { checkChain, LOG_START } from './log-chain.js';
 import {
+  listSegments,
   logDirectory,
+  makeDirectory,
   removeUnfinishedSegments,
   SEGMENT_BYTES_MAX,
   SEGMENT_BYTES_MIN,
   SegmentWriter,
+  segmentPath,
   syncDirectory,
+  syncSegment,
 } from './segment.js';
 import type { LedgerIdentity, LogPosition, LogStore } from './store.js';
 
@@ -25,7 +30,7 @@ const FREE_BYTES_MIN = 8 << 20;
 export interface OpenLogOptions {
   /** The data directory; made when it is not there. The caller holds its lock. */
   readonly data: string;
-  /** A segment is rolled before it grows beyond this. 64 KiB to 512 MiB, default 256 MiB. */
+  /** A segment is rolled before it grows beyond this; it holds one batch at least. 64 KiB to 512 MiB, default 256 MiB. */
   readonly segmentBytes?: number;
   /** Milliseconds since 1970; read once, when a ledger is created. */
   readonly now?: () => number;
@@ -49,12 +54,24 @@ export function openLog(options: OpenLogOptions): LocalLog {
   if (!(segmentBytes >= SEGMENT_BYTES_MIN && segmentBytes <= SEGMENT_BYTES_MAX)) {
     throw new RangeError(`segmentBytes must be ${SEGMENT_BYTES_MIN} to ${SEGMENT_BYTES_MAX}`);
   }
-  makeDirectory(logDirectory(options.data));
-  removeUnfinishedSegments(options.data);
   const { data } = options;
+  makeDirectory(data);
+  makeDirectory(logDirectory(data));
+  removeUnfinishedSegments(data);
+  // What is found is about to be called durable. All but the newest two segments were synced by the opening that followed them.
+  for (const first of listSegments(data).slice(-2)) syncSegment(data, first);
+  syncDirectory(logDirectory(data));
   const freeBytes = options.freeBytes ?? (() => freeBytesAt(logDirectory(data)));
   const chain = checkChain(data);
   if (chain === undefined) {
+    const checkpointLsn = highestNamed(data);
+    if (checkpointLsn > 0) {
+      throw damaged(
+        segmentPath(data, 1),
+        1,
+        `the log is gone, but there is a checkpoint of LSN ${checkpointLsn}`,
+      );
+    }
     const ledger = { id: randomUUID(), key: randomBytes(16), createdMs: (options.now ?? Date.now)() };
     const writer = SegmentWriter.create(data, { ledger, firstLsn: 1, previous: LOG_START });
     return new SegmentedLog({ data, segmentBytes, freeBytes }, ledger, LOG_START, 1, writer);
@@ -151,9 +168,8 @@ class SegmentedLog implements LocalLog {
   #writerFor(batchBytes: number): SegmentWriter {
     const { segmentBytes } = this.#place;
     if (this.#writer?.hasRoomFor(batchBytes, segmentBytes)) return this.#writer;
-    const writer = this.#writer?.commits === 0 ? this.#writer : this.#roll();
-    if (writer.hasRoomFor(batchBytes, segmentBytes)) return writer;
-    throw new RangeError(`a batch of ${batchBytes} bytes does not fit into a segment of ${segmentBytes}`);
+    // A segment takes one batch whatever its size: the map has room for the largest.
+    return this.#writer?.commits === 0 ? this.#writer : this.#roll();
   }
 
   #roll(): SegmentWriter {
@@ -169,15 +185,4 @@ class SegmentedLog implements LocalLog {
 function freeBytesAt(path: string): number {
   const { bavail, bsize } = statfsSync(path);
   return bavail * bsize;
-}
-
-/** Makes a directory and its parents, each durable in its own parent. */
-function makeDirectory(path: string): void {
-  const first = mkdirSync(path, { recursive: true });
-  if (first === undefined) return;
-  const last = dirname(resolve(first));
-  for (let at = dirname(resolve(path)); ; at = dirname(at)) {
-    syncDirectory(at);
-    if (at === last || at === dirname(at)) return;
-  }
 }

@@ -3,7 +3,7 @@ import type { State } from '../engine/state.js';
 import { type Batch, forEachRecord } from './batch.js';
 import { damagedRecord } from './checkpoint.js';
 import { CheckpointFault } from './checkpoint-block.js';
-import { NO_CHECKPOINT, type Run, readRuns } from './checkpoint-files.js';
+import { highestNamed, NO_CHECKPOINT, type Run, readRuns } from './checkpoint-files.js';
 import { loadCheckpoint } from './checkpoint-load.js';
 import { damaged } from './errors.js';
 import { checkedBatches, openLogReader } from './log.js';
@@ -44,6 +44,7 @@ export function recover(
       if (runs.length > 0) loadCheckpoint(state, data, runs);
     } catch (error) {
       if (!(error instanceof CheckpointFault)) throw error;
+      checkNames(data, lsn);
       fault = error.message;
       checkpointLsn = 0;
       state = makeState();
@@ -57,8 +58,14 @@ export function recover(
 
 /** The LSN of a checkpoint. @throws {DamagedLogError} when the log ends before it */
 function checkedEnd(data: string, runs: readonly Run[], lsn: number): number {
-  const end = runs.at(-1)?.end.lsn ?? 0;
-  if (end <= lsn) return end;
+  checkNames(data, lsn);
+  return runs.at(-1)?.end.lsn ?? 0;
+}
+
+/** Whatever is in the runs, their names say how far the log once went. @throws {DamagedLogError} when it ends before that */
+function checkNames(data: string, lsn: number): void {
+  const end = highestNamed(data);
+  if (end <= lsn) return;
   const segment = segmentPath(data, listSegments(data).at(-1) ?? 1);
   throw damaged(segment, lsn + 1, `the log ends at LSN ${lsn}, but the checkpoint was made at LSN ${end}`);
 }
@@ -79,6 +86,7 @@ export function checkTail(data: string, lsn: number): void {
     end = runs.at(-1)?.end ?? NO_CHECKPOINT;
   } catch (error) {
     if (!(error instanceof CheckpointFault)) throw error;
+    checkNames(data, lsn);
   }
   for (const batch of checkedBatches(data, end.lsn + 1, end.hash)) {
     if (batch.firstLsn + batch.count - 1 >= lsn) break;

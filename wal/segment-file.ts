@@ -114,11 +114,3 @@ export class SegmentFile {
     }
   }
 }
-
-/**
- * Checks the meta pages of a segment, its header and its last batch; before anybody lets LMDB open the file.
- * @throws {DamagedLogError} also when the newest batch went missing
- */
-export function checkMetaPages(data: string, firstLsn: number): void {
-  new SegmentFile(data, firstLsn).close();
-}

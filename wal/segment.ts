@@ -8,7 +8,7 @@ import {
   renameSync,
   rmSync,
 } from 'node:fs';
-import { dirname, join } from 'node:path';
+import { dirname, join, resolve } from 'node:path';
 import { crc32 } from 'node:zlib';
 import { open, type RootDatabase } from 'lmdb';
 import { HASH_BYTES } from './batch.js';
@@ -231,6 +231,30 @@ function nameSegment(made: string, path: string): void {
   }
   syncDirectory(path);
   syncDirectory(dirname(path));
+}
+
+/** Makes what is in a segment durable: a writer that died may have left it in the page cache only. */
+export function syncSegment(data: string, firstLsn: number): void {
+  const path = segmentPath(data, firstLsn);
+  const file = join(path, DATA_FILE);
+  if (!existsSync(file)) return;
+  const fd = openSync(file, 'r');
+  try {
+    fsyncSync(fd);
+  } finally {
+    closeSync(fd);
+  }
+  syncDirectory(path);
+}
+
+/** Makes a directory and its parents, each durable in its own parent, the directory in any case. */
+export function makeDirectory(path: string): void {
+  const first = mkdirSync(path, { recursive: true });
+  const last = dirname(resolve(first ?? path));
+  for (let at = dirname(resolve(path)); ; at = dirname(at)) {
+    syncDirectory(at);
+    if (at === last || at === dirname(at)) return;
+  }
 }
 
 /** Makes the names in a directory durable. */

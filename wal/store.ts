@@ -42,7 +42,7 @@ export interface LogStore {
   close(): void;
 }
 
-/** Reads what is durable, while the writer goes on. Any number of threads and processes may have one each. */
+/** Reads what was written, while the writer goes on; what of it is durable the writer says, not the reader. Any number of threads and processes may have one each. */
 export interface LogReader {
   readonly ledger: LedgerIdentity;
   /** The batch that holds this LSN, checked; undefined beyond the end. @throws DamagedLogError, NewerFormatError */

@@ -1,4 +1,5 @@
 import { existsSync } from 'node:fs';
+import { NewerRecordError } from '../engine/record.js';
 import { State } from '../engine/state.js';
 import { type Batch, hashBatch, NO_HASH } from './batch.js';
 import { CheckpointFault } from './checkpoint-block.js';
@@ -81,7 +82,9 @@ class Verification {
     let audit: Audit | undefined;
     let runs: readonly Run[] = [];
     if (ledger !== undefined) {
-      audit = new Audit(ledger.key, (lsn, problem) => this.find(this.placeOf(lsn), problem));
+      audit = new Audit(ledger.key, (lsn, problem) => {
+        if (this.findings.length < FINDINGS_MAX) this.find(this.placeOf(lsn), problem);
+      });
       runs = this.readCheckpoint(ledger);
       await this.replay(audit, runs, ledger, total);
     }
@@ -203,6 +206,7 @@ class Verification {
     try {
       audit.add(batch);
     } catch (error) {
+      if (error instanceof NewerRecordError) throw new NewerFormatError(error.message);
       const segment = listSegments(this.data).findLast((first) => first <= batch.firstLsn) ?? 1;
       const name = segmentPath(this.data, segment).slice(-16);
       throw new DamagedLogError(this.data, name, batch.firstLsn, (error as Error).message);

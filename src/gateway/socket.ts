@@ -150,7 +150,7 @@ export class SocketService {
     if (connection === undefined) return;
     try {
       this.receive(connection, message, isBinary);
-      if (connection.dirty) connection.flush();
+      if (connection.dirty) this.flusher.flush();
     } catch (error) {
       this.fault(connection, error);
     }

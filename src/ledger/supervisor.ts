@@ -17,6 +17,8 @@ export class Supervisor {
   private timer: NodeJS.Timeout | undefined;
   /** Why the ledger ended, once it has. */
   fatal: Error | undefined;
+  /** What went wrong while the threads were ending. */
+  lateFailure: Error | undefined;
   /** Resolves when it has. */
   readonly failed: Promise<void>;
   private tellFailed!: () => void;
@@ -69,6 +71,7 @@ export class Supervisor {
   }
 
   private fail(reason: Error): void {
+    if (this.isExitExpected) this.lateFailure ??= reason;
     if (this.fatal !== undefined || this.isExitExpected) return;
     this.fatal = reason;
     this.tellFailed();

@@ -1,4 +1,3 @@
-import { mkdirSync } from 'node:fs';
 import { MessageChannel, type MessagePort, type Transferable, Worker } from 'node:worker_threads';
 import { Control } from '../../engine/control.js';
 import { lockDirectory } from '../../wal/lock.js';
@@ -59,7 +58,6 @@ export interface Threads extends SessionHost {
  */
 export async function startThreads(options: ThreadOptions): Promise<Threads> {
   const { data, shards } = options;
-  mkdirSync(data, { recursive: true });
   const lock = lockDirectory(data);
   const onFatal = options.onFatal ?? exitFatally;
   // Until everything runs a dead thread means that the start fails, which the caller hears by the rejection.
@@ -274,6 +272,7 @@ class RunningThreads implements Threads {
     await exited(parts.reader);
     for (const port of parts.doorbells) port.close();
     parts.release();
+    if (supervisor.lateFailure !== undefined) throw supervisor.lateFailure;
   }
 }
 

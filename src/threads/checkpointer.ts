@@ -22,8 +22,8 @@ const { data, wiring, lsn, records } = workerData as CheckpointerData;
 const control = new Control(wiring.control);
 const shouldStop = () => control.stopStage() !== 0;
 
-yieldToOthers();
 checkTail(data, lsn);
+yieldToOthers();
 parentPort!.postMessage('ready');
 
 let timer: NodeJS.Timeout | undefined;
