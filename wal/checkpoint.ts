@@ -1,3 +1,4 @@
+import { statfsSync } from 'node:fs';
 import { NewerRecordError } from '../engine/record.js';
 import type { Batch } from './batch.js';
 import { CheckpointFault, Stopped } from './checkpoint-block.js';
@@ -22,6 +23,9 @@ import type { LedgerIdentity, LogPosition } from './store.js';
 /** Records of one round at most, and accounts that it touches: they bound its memory, to some 100 MB. */
 const ROUND_RECORDS_MAX = 500_000;
 const ROUND_ACCOUNTS_MAX = 1_000_000;
+/** What a round may write, and what is left free for the log. */
+const ROUND_BYTES_MAX = 150 << 20;
+const FREE_BYTES_MIN = 64 << 20;
 /** Runs beside the oldest that a start has to add up. */
 const LATER_RUNS_MAX = 12;
 
@@ -81,6 +85,15 @@ export class Checkpointer {
     }
   }
 
+  /** The log needs the disk more: a checkpoint leaves it alone when little is left. @throws when there is too little */
+  private checkDisk(bytes: number): void {
+    const { bavail, bsize } = statfsSync(this.data);
+    if (bavail * bsize >= bytes + FREE_BYTES_MIN) return;
+    throw new Error(
+      `${bavail * bsize} bytes are left on the disk of ${this.data}, too few for ${bytes} more`,
+    );
+  }
+
   private startAnew(): readonly Run[] {
     removeCheckpoint(this.data);
     makeCheckpointDirectory(this.data);
@@ -89,6 +102,7 @@ export class Checkpointer {
 
   private addRun(toLsn: number, shouldStop: () => boolean): boolean {
     const { data, ledger, position } = this;
+    this.checkDisk(ROUND_BYTES_MAX);
     const last = this.runs.at(-1);
     const round = new Round(ledger.key, idsPath(data), last?.idsBytes ?? 0);
     try {
@@ -126,11 +140,10 @@ export class Checkpointer {
     const { runs, data, ledger } = this;
     const later = runs.slice(1);
     const laterBytes = later.reduce((sum, run) => sum + run.bytes, 0);
-    if (later.length === 0) return;
+    if (later.length === 0 || (laterBytes < runs[0]!.bytes && later.length <= LATER_RUNS_MAX)) return;
+    this.checkDisk(runs.reduce((sum, run) => sum + run.bytes, 0));
     if (laterBytes >= runs[0]!.bytes) this.runs = [mergeRuns(data, ledger.id, runs, shouldStop)];
-    else if (later.length > LATER_RUNS_MAX)
-      this.runs = [runs[0]!, mergeRuns(data, ledger.id, later, shouldStop)];
-    else return;
+    else this.runs = [runs[0]!, mergeRuns(data, ledger.id, later, shouldStop)];
     removeLeftovers(data, this.runs);
   }
 }

@@ -19,6 +19,15 @@ function factAt(lsn: number): Fact {
   };
 }
 
+/** A batch that has rotted fails the question about it, not the ledger: what the shards know does not rest on it any more. */
+function answer(lsns: readonly number[]): { facts: readonly Fact[] } | { failure: string } {
+  try {
+    return { facts: lsns.map(factAt) };
+  } catch (error) {
+    return { failure: (error as Error).message };
+  }
+}
+
 /** Answers the questions of one front. */
 function serve(port: MessagePort): void {
   port.on('message', (message: { request: number; lsns: readonly number[] } | MessagePort | 'close') => {
@@ -27,7 +36,7 @@ function serve(port: MessagePort): void {
       if (port === parentPort) reader.close();
       port.close();
     } else if ('lsns' in message) {
-      port.postMessage({ request: message.request, facts: message.lsns.map(factAt) });
+      port.postMessage({ request: message.request, ...answer(message.lsns) });
     } else {
       serve(message);
     }
