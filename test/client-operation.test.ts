@@ -116,6 +116,7 @@ describe('fields', () => {
         { currency: 'gbp' },
       ],
       ...[{ metadata: { text: 'x'.repeat(1_100) } }, { metadata: { text: '\ud800' } }],
+      { metadata: { nested: JSON.parse('{"__proto__":1}') } },
     ];
     for (const field of wrong) expect(() => saleOperation({ ...two, ...field }, 's')).toThrow(RangeError);
     expect(() => holdOperation({ ...two, expires_in: 1.5 }, 'h')).toThrow(RangeError);
@@ -137,6 +138,7 @@ describe('addresses', () => {
   it('may be of the server, or of its socket', () => {
     expect(socketUrl('http://127.0.0.1:8080')).toBe('ws://127.0.0.1:8080/v1/ws');
     expect(socketUrl('https://shop.example/kassa/v1/ws')).toBe('wss://shop.example/kassa/v1/ws');
-    expect(() => socketUrl('ftp://x')).toThrow(RangeError);
+    for (const url of ['ftp://x', 'ws://x/#top', 'ws://x/v1/ws#'])
+      expect(() => socketUrl(url)).toThrow(RangeError);
   });
 });

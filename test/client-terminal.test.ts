@@ -74,6 +74,10 @@ function sale(id: string, amount = 100): SaleInput {
   return { id, debit: 'till:1', credit: 'sales', amount };
 }
 
+function isVoid(frame: unknown): boolean {
+  return (frame as { op?: unknown }).op === 'void';
+}
+
 /** Stops the server and starts it again over the same ledger and port. */
 async function restart(prepare: (server: FakeServer) => void = () => {}): Promise<void> {
   await server.close();
@@ -247,13 +251,26 @@ describe('a terminal without a connection', () => {
     const till = await online();
     await goOffline(till);
     const before = new Date().toISOString();
-    await till.sell(sale('s1'));
-    await till.sell({ ...sale('s2'), effective_at: new Date(0) });
+    const fields = { debit: 'till:1', credit: 'sales', amount: 100 };
+    await till.sell(fields);
+    await till.sell({ ...fields, effective_at: new Date(0) });
     await restart();
     await till.drained();
     const [, entries] = server.frames[0] as [number, unknown[][]];
     expect(entries[0]![6]! >= before).toBe(true);
     expect(entries[1]![6]).toBe('1970-01-01T00:00:00.000Z');
+  });
+
+  it('adds nothing to what has an id of the application, which may try that id again', async () => {
+    const till = await online();
+    await till.hold(sale('h1'));
+    await goOffline(till);
+    await till.sell(sale('s1'));
+    await till.capture('h1');
+    await restart();
+    await till.drained();
+    expect(await till.sell(sale('s1'))).toMatchObject({ status: 'posted', duplicate: true });
+    expect(JSON.stringify(server.frames)).not.toContain('effective_at');
   });
 
   it('cannot answer questions, and says so', async () => {
@@ -367,6 +384,45 @@ describe('an unknown outcome', () => {
     expect(refused).toEqual([]);
   });
 
+  it('stays unknown as long as the ledger forbids the void, and holds nothing else up', async () => {
+    ledger.limited.add('sales');
+    server.treat = () => 'ignore';
+    const till = await online();
+    void till.sell(sale('s1'));
+    await until(() => server.frames.length === 1, 'the first copy was sent');
+    server.treat = (frame) => (isVoid(frame) ? 'forbidden' : 'normal');
+    server.cut();
+    await until(() => problems.length === 1 && server.frames.filter(isVoid).length > 1, 'forbidden twice');
+    expect(problems).toMatchObject([{ kind: 'forbidden' }]);
+    expect(await till.sell({ id: 's2', debit: 'a', credit: 'b', amount: 1 })).toMatchObject({
+      status: 'posted',
+    });
+    expect([refused, till.pending]).toEqual([[], 1]);
+    const legs: [string, bigint][] = [['sales', 1n]];
+    ledger.known.set('s1', { content: 'late', status: 'posted', lsn: 7, legs }); // the late copy arrives
+    server.treat = () => 'normal';
+    await till.drained();
+    expect(settled).toMatchObject([{ id: 's1', status: 'posted', lsn: 7 }]);
+    expect(refused).toEqual([]);
+  });
+
+  it('of a capture is not ended by a refusal that may pass before a late copy arrives', async () => {
+    const till = await online();
+    await till.hold(sale('h1'));
+    server.treat = () => 'ignore';
+    const answer = till.capture('h1');
+    await until(() => server.frames.length === 2, 'the first copy was sent');
+    server.treat = () => 'account_frozen';
+    server.cut();
+    expect(await answer).toMatchObject({ status: 'queued' });
+    await until(() => problems.length === 1, 'refused for now');
+    expect(problems).toMatchObject([{ kind: 'undecided' }]);
+    server.treat = () => 'normal';
+    await till.drained();
+    expect(settled).toMatchObject([{ id: 'h1', kind: 'capture', status: 'posted' }]);
+    expect(refused).toEqual([]);
+  });
+
   it('survives a process that dies between sending and the answer', async () => {
     server.treat = () => 'no_answer';
     const till = await online();
@@ -448,6 +504,51 @@ describe('a sale given up', () => {
     expect(ledger.balance('till:1')).toBe(100n);
   });
 
+  it('while it is in flight is answered with queued: only the ledger knows how it ends', async () => {
+    server.treat = () => 'ignore';
+    const till = await online();
+    const sold = till.sell(sale('s1'));
+    await until(() => server.frames.length === 1, 'sent');
+    const once = till.giveUp('s1');
+    const givenUp = till.giveUp('s1');
+    expect(await once).toEqual({ status: 'queued', id: 's1' }); // the later one answers for the id
+    server.treat = () => 'normal';
+    ledger.create('s1', [], 'late', false);
+    server.cut();
+    expect(await sold).toEqual({ status: 'queued', id: 's1' });
+    const result = await givenUp;
+    await till.drained();
+    const told = result.status === 'queued' ? settled : [result];
+    expect(told).toMatchObject([{ id: 's1', status: 'posted', lsn: 1 }]);
+  });
+
+  it('is not forgotten when the ledger forbids it: it is tried again, and nothing is held up', async () => {
+    server.treat = (frame) => (isVoid(frame) ? 'forbidden' : 'normal');
+    const till = await online({ timeout_ms: 50 });
+    expect(await till.giveUp('s1')).toEqual({ status: 'queued', id: 's1' });
+    expect(problems).toMatchObject([{ kind: 'forbidden' }]);
+    expect(await till.sell(sale('s2'))).toMatchObject({ status: 'posted' });
+    expect(till.pending).toBe(1);
+    server.treat = () => 'normal';
+    await till.drained();
+    expect(settled).toMatchObject([{ id: 's1', status: 'given_up' }]);
+    expect(refused).toEqual([]);
+  });
+
+  it('twice while it is forbidden leaves one, and the queue as it was', async () => {
+    server.treat = (frame) => (isVoid(frame) ? 'forbidden' : 'normal');
+    const till = await online({ timeout_ms: 20 });
+    await till.giveUp('s1');
+    await goOffline(till);
+    await till.sell(sale('s2'));
+    await till.giveUp('s1');
+    expect(till.pending).toBe(2);
+    await restart();
+    await till.drained();
+    expect(ledger.order).toEqual(['s2']);
+    expect(ledger.known.get('s1')!.status).toBe('voided');
+  });
+
   it('takes its refusal off the list', async () => {
     ledger.limited.add('sales');
     const till = await online();
@@ -524,6 +625,28 @@ describe('a server in trouble', () => {
     expect(problems.map((problem) => problem.kind)).toEqual([kind, kind]);
   });
 
+  it.each(['two\nlines', new Error('none')])('without a usable token is tried again (%s)', async (bad) => {
+    let good = false;
+    const till = await terminal({
+      async token() {
+        if (good) return ' fresh\n';
+        if (bad instanceof Error) throw bad;
+        return bad;
+      },
+    });
+    await until(() => problems.length === 2, 'tried twice');
+    expect([problems[0]!.kind, till.state]).toEqual(['unauthenticated', 'offline']);
+    expect(problems[0]!.detail).not.toContain('lines');
+    const seen: (string | undefined)[] = [];
+    server.handshake = (request) => {
+      seen.push(request.headers.authorization);
+      return 101;
+    };
+    good = true;
+    await until(() => till.state === 'online', 'online');
+    expect(seen).toEqual(['Bearer fresh']);
+  });
+
   it('that closes with 4001 makes the terminal come back with a fresh token', async () => {
     const seen: (string | undefined)[] = [];
     server.handshake = (request) => {
@@ -553,6 +676,18 @@ describe('journal: offline', () => {
     const next = await online();
     await next.drained();
     expect(settled).toMatchObject([{ id: 's1', duplicate: true }]);
+  });
+});
+
+describe('journal: offline, with a queue', () => {
+  it('lets nothing overtake a sale that is being written', async () => {
+    const till = await online({ journal: 'offline', window: 1 });
+    const first = till.sell(sale('s1'));
+    const second = till.sell(sale('s2')); // the window is full: to the disk first
+    await first;
+    const third = till.sell(sale('s3'));
+    await Promise.all([second, third]);
+    expect(ledger.order).toEqual(['s1', 's2', 's3']);
   });
 });
 

@@ -17,22 +17,25 @@
  *    (from a connection that was lost) would be judged afresh and could book after the till was told `refused`. So a
  *    refusal counts at once only if every copy sent was answered. Otherwise the id is voided first; the ledger's
  *    tombstone then stops every late copy. If the void finds the sale booked, it was booked, and that is the outcome.
+ *    If the void itself is refused (`forbidden`, say), nothing is known: the sale stays pending, the void is tried
+ *    again with growing pauses, the application is told of the problem, and the rest of the queue goes on.
  * 5. **A refusal is never forgotten.** If the caller still waits, it gets the refusal after its mark is synced (else
  *    a crash would bring the sale back). If it was told `queued`, the sale goes to the file of refusals, synced, then
  *    its mark, then the event.
  * 6. **Giving up** is an operation like the others: on disk first, then everything earlier under that id is taken out
- *    of the queue (never the other way round, or a crash in between would forget a sale without voiding it).
+ *    of the queue (never the other way round, or a crash in between would forget a sale without voiding it). The
+ *    ledger has to say how the id stands before a giving up ends: it is never refused.
  * 7. `overloaded`, `not_ready`, `rate_limited` and `unauthenticated` say nothing about the sale: it stays at its place.
  */
 
 import type { Code, RefusalCode } from '../../engine/codes.js';
+import { Aside } from './aside.js';
 import { Pause } from './backoff.js';
+import type { DeliveryOptions } from './delivery-options.js';
 import {
   type Caller,
   type Entry,
   frameOf,
-  isTransient,
-  leavesIdOpen,
   newEntry,
   type Outcome,
   runLength,
@@ -41,34 +44,26 @@ import {
   takeCaller,
 } from './entry.js';
 import { ClosedError } from './errors.js';
-import type { Journal, Unsettled } from './journal.js';
+import type { Unsettled } from './journal.js';
+import { Live } from './live.js';
 import type { Operation } from './operation.js';
-import type { Refusals } from './refusals.js';
-import { type Answer, codeOf, lsnOf, type Reply, type Requests } from './requests.js';
-import type { Problem, Refused, RefusedSale, SettledEvent } from './types.js';
-
-export interface DeliveryOptions {
-  readonly journal: Journal;
-  readonly refusals: Refusals;
-  readonly requests: Requests;
-  readonly journalAlways: boolean;
-  readonly window: number;
-  readonly timeoutMs: number;
-  /** The token is no longer good: make a new connection. */
-  readonly reconnect: () => void;
-  readonly onSettled: (event: SettledEvent) => void;
-  readonly onRefused: (sale: RefusedSale) => void;
-  readonly onProblem: (problem: Problem) => void;
-}
+import { type Answer, codeOf, lsnOf, type Reply } from './requests.js';
+import type { Refused, RefusedSale } from './types.js';
+import { isTransient, verdictOn } from './verdict.js';
 
 export class Delivery {
   readonly #with: DeliveryOptions;
-  /** Everything taken and not settled. */
-  readonly #live = new Set<Entry>();
+  readonly #live = new Live();
   /** In the order of their numbers. */
   #waiting: Entry[] = [];
   readonly #inFlight = new Set<Entry>();
   readonly #idsInFlight = new Set<string>();
+  /** How many are being written: nothing later goes out directly before they are in the queue. */
+  #entering = 0;
+  readonly #aside = new Aside((entries) => {
+    for (const entry of entries) this.#wait(entry);
+    this.#drain();
+  });
   /** A frame from the head of the queue is in flight: everything new waits behind it. */
   #draining = false;
   #link: 'connecting' | 'online' | 'offline' = 'connecting';
@@ -77,7 +72,6 @@ export class Delivery {
   #diskHasFailed = false;
   /** Refusals on their way to the disk. */
   readonly #concluding = new Set<Promise<void>>();
-  #drained: { resolve: () => void; reject: (error: Error) => void }[] = [];
 
   constructor(options: DeliveryOptions, unsettled: readonly Unsettled[]) {
     this.#with = options;
@@ -96,14 +90,17 @@ export class Delivery {
     if (this.#closed) throw new ClosedError('the terminal is closed');
     const entry = newEntry(this.#with.journal.takeSeq(), op);
     this.#live.add(entry);
-    const direct = !this.#with.journalAlways && op.kind !== 'give_up' && this.#mayGoDirectly(entry);
-    if (!direct) {
+    const mayBeDirect = !this.#with.journalAlways && op.kind !== 'give_up' && this.#entering === 0;
+    if (!mayBeDirect || !this.#mayGoDirectly(entry)) {
+      this.#entering += 1;
       try {
         await this.#write(entry);
       } catch (error) {
-        this.#forget(entry);
+        this.#live.remove(entry);
         this.#diskFailed(error as Error);
         throw error;
+      } finally {
+        this.#entering -= 1;
       }
     }
     if (op.kind === 'give_up') this.#cancelEarlier(entry);
@@ -116,13 +113,13 @@ export class Delivery {
 
   /** Resolves when nothing is pending. @throws ClosedError */
   drained(): Promise<void> {
-    if (this.#live.size === 0) return Promise.resolve();
-    if (this.#closed) return Promise.reject(new ClosedError('the terminal is closed'));
-    return new Promise((resolve, reject) => this.#drained.push({ resolve, reject }));
+    if (this.#closed && this.#live.size > 0) return Promise.reject(new ClosedError('the terminal is closed'));
+    return this.#live.emptied();
   }
 
   linkUp(): void {
     this.#link = 'online';
+    this.#aside.reset();
     this.#drain();
   }
 
@@ -137,10 +134,10 @@ export class Delivery {
   async close(): Promise<void> {
     this.#closed = true;
     this.#pause.stop();
+    this.#aside.stop();
     await Promise.all([...this.#live].map((entry) => this.#answerQueued(entry)));
     await Promise.all(this.#concluding);
-    for (const { reject } of this.#drained) reject(new ClosedError('the terminal was closed'));
-    this.#drained = [];
+    this.#live.abandon(new ClosedError('the terminal was closed'));
   }
 
   #restore(seq: number, op: Operation, bytes: number): void {
@@ -212,14 +209,12 @@ export class Delivery {
     }
     this.#with.requests.request(
       (rid) => frameOf(run, rid),
-      (answer) => {
-        if (draining) this.#draining = false;
-        this.#answered(run, answer);
-      },
+      (answer) => this.#answered(run, answer, draining),
     );
   }
 
-  #answered(run: readonly Entry[], answer: Answer): void {
+  #answered(run: readonly Entry[], answer: Answer, draining: boolean): void {
+    if (draining) this.#draining = false;
     for (const { op } of run) this.#idsInFlight.delete(op.id);
     if (answer !== 'lost') for (const entry of run) entry.copies -= 1;
     if (answer === 'lost') for (const entry of run) this.#comeBack(entry);
@@ -247,23 +242,16 @@ export class Delivery {
     });
   }
 
-  /** What the ledger's answer means for an entry. */
   #decide(entry: Entry, code: Code, lsn: number): void {
-    if (isTransient(code)) {
+    const verdict = verdictOn(entry, code);
+    if (verdict !== 'again') this.#pause.reset();
+    if (verdict === 'find_posted') this.#findPosted(entry);
+    else if (verdict === 'succeeded') this.#succeed(entry, lsn, code !== 'ok');
+    else if (verdict === 'refused') this.#refuse(entry, entry.refusal ?? (code as RefusalCode));
+    else if (verdict === 'void_first') {
+      entry.refusal = code as RefusalCode;
       this.#comeBack(entry);
-      this.#waitABit(code);
-      return;
-    }
-    this.#pause.reset();
-    const voiding = entry.refusal !== undefined || entry.op.kind === 'give_up';
-    if (voiding && (code === 'not_pending' || code === 'already_posted')) this.#findPosted(entry);
-    else if (entry.refusal !== undefined) this.#refuse(entry, entry.refusal);
-    else if (code === 'ok' || code === 'duplicate') this.#succeed(entry, lsn, code === 'duplicate');
-    else if (voiding && (code === 'already_voided' || code === 'expired')) this.#succeed(entry, lsn, true);
-    else if (entry.copies > 0 && leavesIdOpen(entry.op, code)) {
-      entry.refusal = code;
-      this.#comeBack(entry);
-    } else this.#refuse(entry, code);
+    } else this.#askAgain(entry, code);
   }
 
   /** A void found the transaction booked: asks for its LSN and says so. */
@@ -274,10 +262,8 @@ export class Delivery {
       (answer) => {
         if (answer !== 'lost' && answer.code === 'ok') {
           this.#finish(entry, { status: 'posted', id, lsn: answer.lsn, duplicate: true });
-        } else {
-          this.#comeBack(entry);
-          if (answer !== 'lost') this.#waitABit(answer.code);
-        }
+        } else if (answer === 'lost') this.#comeBack(entry);
+        else this.#askAgain(entry, answer.code);
         this.#drain();
       },
     );
@@ -299,12 +285,31 @@ export class Delivery {
     else this.#wait(entry);
   }
 
-  /** Given up: the operation that gave it up answers for the id, so this one leaves no trace. */
+  /** The answer decides nothing: everything waits if the server is busy, else this one alone; see `Aside`. */
+  #askAgain(entry: Entry, code: Code): void {
+    if (isTransient(code) || entry.cancelled) {
+      this.#comeBack(entry);
+      if (isTransient(code)) this.#waitABit(code);
+      return;
+    }
+    this.#inFlight.delete(entry);
+    entry.state = 'waiting';
+    this.#aside.put(entry);
+    if (entry.reported) return;
+    entry.reported = true;
+    const kind = code === 'forbidden' ? 'forbidden' : 'undecided';
+    this.#with.onProblem({ kind, detail: `the outcome of ${entry.op.id} is not known: ${code}` });
+  }
+
+  /**
+   * Given up: the operation that gave it up answers for the id, so this one leaves no trace. Whoever waits is told
+   * `queued`: how the id ends is not known yet, and the one that gave it up is on disk and will tell.
+   */
   #finishCancelled(entry: Entry): void {
     const caller = this.#leave(entry);
     if (entry.written !== undefined) this.#mark(entry);
-    this.#forget(entry);
-    caller?.resolve({ status: 'refused', id: entry.op.id, code: 'already_voided' });
+    this.#live.remove(entry);
+    caller?.resolve({ status: 'queued', id: entry.op.id });
   }
 
   #cancelEarlier(giveUp: Entry): void {
@@ -312,7 +317,8 @@ export class Delivery {
       if (entry.op.id !== giveUp.op.id || entry.seq >= giveUp.seq) continue;
       entry.cancelled = true;
       if (entry.state !== 'waiting') continue;
-      this.#waiting.splice(this.#waiting.indexOf(entry), 1);
+      this.#waiting = this.#waiting.filter((other) => other !== entry);
+      this.#aside.remove(entry);
       this.#finishCancelled(entry);
     }
   }
@@ -329,7 +335,7 @@ export class Delivery {
     if (entry.op.kind === 'give_up') {
       this.#with.refusals.dismiss(entry.op.id).catch((error: Error) => this.#diskFailed(error));
     }
-    this.#forget(entry);
+    this.#live.remove(entry);
     if (caller !== undefined) caller.resolve(outcome);
     else this.#with.onSettled({ ...outcome, kind: entry.op.kind });
   }
@@ -346,7 +352,7 @@ export class Delivery {
       caller?.reject(error as Error);
       return;
     }
-    this.#forget(entry);
+    this.#live.remove(entry);
     if (caller !== undefined) caller.resolve(outcome);
     else this.#with.onRefused(sale);
   }
@@ -373,13 +379,6 @@ export class Delivery {
     entry.state = 'settled';
     this.#inFlight.delete(entry);
     return takeCaller(entry);
-  }
-
-  #forget(entry: Entry): void {
-    this.#live.delete(entry);
-    if (this.#live.size > 0) return;
-    for (const { resolve } of this.#drained) resolve();
-    this.#drained = [];
   }
 
   /** The ledger is busy, or the token is no good: nothing is sent for a moment, longer each time. */

@@ -1,4 +1,4 @@
-import type { Code, RefusalCode } from '../../engine/codes.js';
+import type { RefusalCode } from '../../engine/codes.js';
 import { compactForm, creates, isCompact, mapForm, type Operation } from './operation.js';
 import type { Delivered, Queued, Refused } from './types.js';
 
@@ -29,6 +29,8 @@ export interface Entry {
   cancelled: boolean;
   /** It was refused, but an earlier copy may be under way: the id is voided before the refusal counts. */
   refusal: RefusalCode | undefined;
+  /** The application was told that its outcome cannot be known for now. */
+  reported: boolean;
   caller: Caller | undefined;
 }
 
@@ -43,6 +45,7 @@ export function newEntry(seq: number, op: Operation): Entry {
     alone: false,
     cancelled: false,
     refusal: undefined,
+    reported: false,
     caller: undefined,
   };
 }
@@ -86,22 +89,6 @@ export function frameOf(run: readonly Entry[], rid: number): unknown {
 function single({ op, refusal }: Entry, rid: number): unknown {
   if (refusal !== undefined) return { rid, op: 'void', id: op.id };
   return isCompact(op) ? [rid, ...compactForm(op)] : { rid, ...mapForm(op) };
-}
-
-/** Nothing was done and it is not about this request: ask again later. */
-export function isTransient(code: Code): boolean {
-  return (
-    code === 'overloaded' || code === 'not_ready' || code === 'rate_limited' || code === 'unauthenticated'
-  );
-}
-
-/**
- * Whether a refusal leaves the id open, so that another copy of the same request would be judged afresh. The others
- * say what became of the id, and every copy gets the same answer.
- */
-export function leavesIdOpen({ kind }: Operation, code: RefusalCode): boolean {
-  const creating = kind === 'sale' || kind === 'hold';
-  return creating && code !== 'id_reused' && code !== 'already_voided';
 }
 
 /** What an operation is called when it has succeeded. */

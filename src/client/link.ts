@@ -84,21 +84,23 @@ export class Link {
   }
 
   async #connect(): Promise<void> {
-    const { url, token } = this.#options;
-    let bearer: string | undefined;
+    let socket: WebSocket;
     try {
-      bearer = typeof token === 'function' ? await token() : token;
+      const bearer = await this.#token();
+      if (this.#closed) return;
+      socket = new WebSocket(this.#options.url, {
+        perMessageDeflate: false,
+        handshakeTimeout: CONNECT_TIMEOUT_MS,
+        ...(bearer === undefined ? {} : { headers: { authorization: `Bearer ${bearer}` } }),
+      });
     } catch (error) {
-      this.#events.problem({ kind: 'unauthenticated', detail: `no token: ${String(error)}` });
+      if (this.#closed) return;
+      // There was no token, or one that no header can carry.
+      this.#events.problem({ kind: 'unauthenticated', detail: `no usable token: ${String(error)}` });
+      this.#events.down();
       this.#retryLater();
       return;
     }
-    if (this.#closed) return;
-    const socket = new WebSocket(url, {
-      perMessageDeflate: false,
-      handshakeTimeout: CONNECT_TIMEOUT_MS,
-      ...(bearer === undefined ? {} : { headers: { authorization: `Bearer ${bearer}` } }),
-    });
     this.#socket = socket;
     socket.on('open', () => this.#opened(socket));
     socket.on('message', (data) => this.#message(socket, data as Buffer));
@@ -115,6 +117,12 @@ export class Link {
       if (code === CLOSE_TOKEN_EXPIRED && socket === this.#socket) this.#refused(401);
       this.#lost(socket);
     });
+  }
+
+  /** Without the line end that a token read from a file comes with. */
+  async #token(): Promise<string | undefined> {
+    const { token } = this.#options;
+    return (typeof token === 'function' ? await token() : token)?.trim();
   }
 
   #opened(socket: WebSocket): void {
@@ -188,6 +196,7 @@ export function socketUrl(text: string): string {
   const url = new URL(text.replace(/^http/, 'ws'));
   if (url.protocol !== 'ws:' && url.protocol !== 'wss:')
     throw new RangeError(`not a WebSocket address: ${text}`);
+  if (url.href.includes('#')) throw new RangeError(`the address of a socket has no fragment: ${text}`);
   if (url.pathname === '/') url.pathname = '/v1/ws';
   return url.href;
 }

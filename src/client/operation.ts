@@ -74,9 +74,9 @@ export function endOperation(kind: 'void' | 'give_up', id: string): Operation {
   return { kind, id: checkId(id), body: {} };
 }
 
-/** The same operation with the time it happened, unless it has one or takes none. */
+/** The same sale or hold with the time it happened, unless it has one. */
 export function stamped(op: Operation, now: Date): Operation {
-  if (op.kind === 'void' || op.kind === 'give_up' || op.body['effective_at'] !== undefined) return op;
+  if (op.body['effective_at'] !== undefined) return op;
   return { ...op, body: { ...op.body, effective_at: now.toISOString() } };
 }
 
@@ -172,7 +172,7 @@ function matching(form: RegExp, field: string, value: string | undefined): strin
   throw new RangeError(`${field} has a form that the ledger does not take: ${String(value)}`);
 }
 
-/** A copy as JSON has it, which the caller cannot change any more. */
+/** A copy as JSON has it, which the caller cannot change any more, and which comes back from the queue as it went in. */
 function plainJson(metadata: Metadata): Metadata {
   const text = JSON.stringify(metadata);
   if (Buffer.byteLength(text) > METADATA_BYTES_MAX) throw new RangeError('metadata is at most 1 KiB of JSON');
@@ -180,6 +180,8 @@ function plainJson(metadata: Metadata): Metadata {
     if (LONE_SURROGATE.test(key) || (typeof value === 'string' && LONE_SURROGATE.test(value))) {
       throw new RangeError('metadata has a string that is not well-formed');
     }
+    // The decoder gives it another name, so what is read from the queue would have another content.
+    if (key === '__proto__') throw new RangeError('metadata has a key __proto__');
     return value;
   });
   if (typeof copy !== 'object' || copy === null || Array.isArray(copy))

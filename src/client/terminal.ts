@@ -84,11 +84,11 @@ export class LedgerTerminal implements Terminal {
   }
 
   async sell(sale: SaleInput): Promise<SaleResult> {
-    return (await this.#take(saleOperation(sale, sale.id ?? makeId(this.name)))) as SaleResult;
+    return (await this.#create(sale, saleOperation)) as SaleResult;
   }
 
   async hold(sale: HoldInput): Promise<HoldResult> {
-    return (await this.#take(holdOperation(sale, sale.id ?? makeId(this.name)))) as HoldResult;
+    return (await this.#create(sale, holdOperation)) as HoldResult;
   }
 
   async capture(id: string, part: CaptureInput = {}): Promise<CaptureResult> {
@@ -144,9 +144,18 @@ export class LedgerTerminal implements Terminal {
     await lock.close();
   }
 
+  /**
+   * Takes a sale or a hold, with the time of this machine when it is taken offline under an id made here. Under an id
+   * of the application's own it stays as it came: its next try of that id would have another time, and be another sale.
+   */
+  #create<T extends SaleInput>(input: T, operation: (input: T, id: string) => Operation) {
+    const op = operation(input, input.id ?? makeId(this.name));
+    const stamp = input.id === undefined && this.#state !== 'online' && this.#parts.stampOffline;
+    return this.#take(stamp ? stamped(op, new Date()) : op);
+  }
+
   #take(op: Operation) {
-    const offline = this.#state !== 'online' && this.#parts.stampOffline;
-    return this.#parts.delivery.take(offline ? stamped(op, new Date()) : op);
+    return this.#parts.delivery.take(op);
   }
 
   /** Asks a question that changes nothing. */

@@ -61,18 +61,28 @@ export interface Delivered<Status extends string> {
   readonly id: string;
   /** The record's LSN; for what went in a batch, the batch's highest, by which it is in the log. */
   readonly lsn: number;
-  /** It had arrived before: an earlier copy won. Nothing was done twice. */
+  /**
+   * It had arrived before: an earlier copy won. Nothing was done twice. For a hold it does not say how the hold stands
+   * now: it may have been captured or voided, or have expired, since that earlier copy; `status` tells.
+   */
   readonly duplicate: boolean;
 }
 
-/** The ledger refused it and nothing was booked; no copy of it can be booked later. */
+/**
+ * The ledger refused it: this was not booked, and no copy of it can be booked later. `id_reused`, `already_posted` and
+ * `already_voided` say that something else happened to that id before, which stands: another sale under it, a capture
+ * of other content, a void.
+ */
 export interface Refused {
   readonly status: 'refused';
   readonly id: string;
   readonly code: RefusalCode;
 }
 
-/** It is on disk, synced, and will be delivered; `onSettled` or `onRefused` tells how it ended. */
+/**
+ * It is on disk, synced, and will be delivered; `onSettled` or `onRefused` tells how it ended. After a `giveUp` of its
+ * id it is the giving up that is on disk and tells, by its answer or its event.
+ */
 export interface Queued {
   readonly status: 'queued';
   readonly id: string;
@@ -83,7 +93,7 @@ export type HoldResult = Delivered<'pending'> | Refused | Queued;
 export type CaptureResult = Delivered<'posted'> | Refused | Queued;
 export type VoidResult = Delivered<'voided'> | Refused | Queued;
 /** `posted`: it was booked before it could be given up, and stands. */
-export type GiveUpResult = Delivered<'given_up'> | Delivered<'posted'> | Refused | Queued;
+export type GiveUpResult = Delivered<'given_up'> | Delivered<'posted'> | Queued;
 
 /** What was asked of the ledger. */
 export type OperationKind = 'sale' | 'hold' | 'capture' | 'void' | 'give_up';
@@ -106,8 +116,13 @@ export interface RefusedSale {
 
 /** Something a person should look at. Nothing was lost by it, and the terminal goes on trying. */
 export type Problem =
-  /** The server does not accept the token (401, or it expired), or does not let it in (403). */
+  /**
+   * The server does not accept the token (401, or it expired; or there is no usable one), or does not let it in (403).
+   * Also `forbidden`: the token may not ask what would tell how something ended; it stays pending and is asked again.
+   */
   | { readonly kind: 'unauthenticated' | 'forbidden'; readonly detail: string }
+  /** How something ended cannot be known for now; it stays pending and is asked again. `giveUp` may end it. */
+  | { readonly kind: 'undecided'; readonly detail: string }
   /** Part of the queue file was unreadable; what was readable is kept, the file as it was is at `copy`. */
   | { readonly kind: 'queue_damaged'; readonly detail: string; readonly copy: string }
   /** The queue's disk failed; the terminal takes no more sales. */
@@ -138,7 +153,10 @@ export interface TerminalOptions {
   readonly reconnect_max_ms?: number;
   /** Sales in flight at once, 1-1,024; more wait and go in one frame. Default 64. */
   readonly window?: number;
-  /** Give sales taken offline the time of this machine as `effective_at` when they have none. Default true. */
+  /**
+   * Give sales and holds taken offline, under ids made here, the time of this machine as `effective_at` when they have
+   * none. Under an id of the application's own nothing is added, so that it can try that id again. Default true.
+   */
   readonly stamp_offline?: boolean;
 
   readonly onConnection?: (state: ConnectionState) => void;
@@ -163,7 +181,9 @@ export interface Terminal {
   void(id: string): Promise<VoidResult>;
   /**
    * Gives up whatever was asked under this id: the ledger voids the id first, then it is forgotten here, so no late
-   * copy can be booked. A sale that was booked already stands, and the answer says `posted`. @throws like `sell`
+   * copy can be booked. A sale that was booked already stands, and the answer says `posted`. It is never refused: as
+   * long as the ledger does not say how the id stands, `onProblem` tells why and it is tried again. Whoever still waits
+   * for what is given up is told `queued`, unless the ledger has booked it. @throws like `sell`
    */
   giveUp(id: string): Promise<GiveUpResult>;
   /**
