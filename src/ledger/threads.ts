@@ -102,7 +102,6 @@ export async function startThreads(options: ThreadOptions): Promise<Threads> {
       return start('shard', shardData, shardData.fronts);
     });
     const readerThread = start('reader', { data });
-    const reader = new ReaderClient(readerThread);
     const checkpointerData: CheckpointerData = {
       data,
       wiring,
@@ -113,7 +112,9 @@ export async function startThreads(options: ThreadOptions): Promise<Threads> {
     const [shardsReady] = await Promise.all([
       Promise.all(shardWorkers.map((worker) => supervisor.ready(worker) as Promise<ShardReady>)),
       supervisor.ready(checkpointer),
+      supervisor.ready(readerThread),
     ]);
+    const reader = new ReaderClient(readerThread);
 
     const { clock } = log;
     const now = () => ledgerTime(clock);

@@ -44,3 +44,4 @@ function serve(port: MessagePort): void {
 }
 
 serve(parentPort!);
+parentPort!.postMessage('ready');
