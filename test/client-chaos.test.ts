@@ -4,16 +4,12 @@ import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { openTerminal, type RefusedSale, type SettledEvent } from '../src/client/index.js';
 import { FakeLedger, FakeServer, type Treatment } from './client-fake-server.js';
+import { randomFrom } from './support/random.js';
 
-/** Numbers from 0 to 1 that are the same for the same seed (mulberry32). */
+/** Numbers from 0 to 1 that are the same for the same seed. */
 function random(seed: number): () => number {
-  let state = seed;
-  return () => {
-    state = (state + 0x6d2b79f5) | 0;
-    let t = Math.imul(state ^ (state >>> 15), 1 | state);
-    t = (t + Math.imul(t ^ (t >>> 7), 61 | t)) ^ t;
-    return ((t ^ (t >>> 14)) >>> 0) / 2 ** 32;
-  };
+  const whole = randomFrom(seed);
+  return () => whole(2 ** 32) / 2 ** 32;
 }
 
 const FAULTS: readonly Treatment[] = ['no_answer', 'ignore', 'overloaded', 'rate_limited'];

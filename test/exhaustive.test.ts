@@ -61,6 +61,16 @@ class Maker {
     return this.keep(encodeTransaction(encoder, prefix, body, 0), id);
   }
 
+  /** x on shard 0 with some money, y and an unbounded bank on shard 1. */
+  funded(amount: number): Sent[] {
+    return [
+      this.account(0, 'x'),
+      this.account(1, 'y'),
+      this.account(1, 'bank', { min_balance: null }),
+      this.move('fund', this.on(0, 'x'), this.on(1, 'bank'), amount),
+    ];
+  }
+
   read(id: string): Sent {
     return this.keep(encodeQuestion(encoder, prefix, Op.readAccount, id), id);
   }
@@ -82,12 +92,7 @@ const SCENARIOS: readonly Scenario[] = [
   {
     name: 'scarce money from two sides',
     shards: 2,
-    before: (m) => [
-      m.account(0, 'x'),
-      m.account(1, 'y'),
-      m.account(1, 'bank', { min_balance: null }),
-      m.move('fund', m.on(0, 'x'), m.on(1, 'bank'), 10),
-    ],
+    before: (m) => m.funded(10),
     atOnce: (m) => [
       m.move(m.on(0, 'a'), m.on(1, 'y'), m.on(0, 'x'), 10),
       m.move(m.on(1, 'b'), m.on(1, 'y'), m.on(0, 'x'), 10),
@@ -106,12 +111,7 @@ const SCENARIOS: readonly Scenario[] = [
   {
     name: 'a shortage behind another, and a read',
     shards: 2,
-    before: (m) => [
-      m.account(0, 'x'),
-      m.account(1, 'y'),
-      m.account(1, 'bank', { min_balance: null }),
-      m.move('fund', m.on(0, 'x'), m.on(1, 'bank'), 4),
-    ],
+    before: (m) => m.funded(4),
     atOnce: (m) => [
       m.move(m.on(1, 'a'), m.on(1, 'y'), m.on(0, 'x'), 4),
       m.move(m.on(0, 'b'), m.on(1, 'y'), m.on(0, 'x'), 9),
@@ -161,12 +161,7 @@ const SCENARIOS: readonly Scenario[] = [
   {
     name: 'a shortage against a freeze',
     shards: 2,
-    before: (m) => [
-      m.account(0, 'x'),
-      m.account(1, 'y'),
-      m.account(1, 'bank', { min_balance: null }),
-      m.move('fund', m.on(0, 'x'), m.on(1, 'bank'), 5),
-    ],
+    before: (m) => m.funded(5),
     atOnce: (m) => [
       m.move(m.on(1, 'a'), m.on(1, 'y'), m.on(0, 'x'), 5),
       m.move(m.on(0, 'b'), m.on(1, 'y'), m.on(0, 'x'), 6),
@@ -176,13 +171,7 @@ const SCENARIOS: readonly Scenario[] = [
   {
     name: 'a shortage that the void of a hold would end',
     shards: 2,
-    before: (m) => [
-      m.account(0, 'x'),
-      m.account(1, 'y'),
-      m.account(1, 'bank', { min_balance: null }),
-      m.move('fund', m.on(0, 'x'), m.on(1, 'bank'), 5),
-      m.move(m.on(1, 'hold'), m.on(1, 'y'), m.on(0, 'x'), 5, true),
-    ],
+    before: (m) => [...m.funded(5), m.move(m.on(1, 'hold'), m.on(1, 'y'), m.on(0, 'x'), 5, true)],
     atOnce: (m) => [
       m.void(m.on(1, 'hold')),
       m.post(m.on(1, 'hold')),

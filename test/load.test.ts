@@ -11,6 +11,7 @@ import { balanceDisagreement } from './support/audit.js';
 import { caller, codeOf, execute, must, persist, SHARD_COUNTS, World } from './support/ledger.js';
 import { type Command, Model } from './support/model.js';
 import { balanceOf } from './support/model-state.js';
+import { randomFrom } from './support/random.js';
 
 /**
  * Many at once. The answers carry LSNs: replayed in their order, every accepted transaction must be allowed by the naive model at
@@ -23,17 +24,6 @@ const BY = caller('shop', 'ann');
 interface Sent {
   readonly command: Command;
   readonly outcome: Outcome<object>;
-}
-
-/** A small generator with a seed (mulberry32): the same load every time. */
-function randomFrom(seed: number): (below: number) => number {
-  let state = seed;
-  return (below) => {
-    state = (state + 0x6d2b79f5) | 0;
-    let t = Math.imul(state ^ (state >>> 15), 1 | state);
-    t = (t + Math.imul(t ^ (t >>> 7), 61 | t)) ^ t;
-    return ((t ^ (t >>> 14)) >>> 0) % below;
-  };
 }
 
 /** Sends all at once. */

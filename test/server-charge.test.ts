@@ -1,6 +1,7 @@
 import { describe, expect, test } from 'vitest';
+import { randomFrom } from './support/random.js';
 import { ServerProcess } from './support/server.js';
-import { balancesOf, createAccounts, randomFrom, sumOf } from './support/shop.js';
+import { balancesOf, createAccounts, sumOf } from './support/shop.js';
 
 /**
  * Sellers of prepaid charge: the house lends each seller credit, which someone else must approve, and every sale spends

@@ -1,8 +1,9 @@
 import { describe, expect, onTestFinished, test } from 'vitest';
 import { type Deed, FORMS, Shop } from './support/deeds.js';
 import { addUp, readRecords } from './support/log-records.js';
+import { randomFrom } from './support/random.js';
 import { kassa, makeDataDirectory, ServerProcess, until, within } from './support/server.js';
-import { createAccounts, randomFrom } from './support/shop.js';
+import { createAccounts } from './support/shop.js';
 
 /**
  * SIGKILL at any moment: what was acknowledged is there, once; what was refused is not; what was never answered is there

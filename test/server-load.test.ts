@@ -1,8 +1,9 @@
 import { describe, expect, test } from 'vitest';
 import type { HttpClient } from './support/http-client.js';
 import { addUp, type LoggedRecord, readRecords } from './support/log-records.js';
+import { randomFrom } from './support/random.js';
 import { ServerProcess, until, within } from './support/server.js';
-import { createAccounts, randomFrom } from './support/shop.js';
+import { createAccounts } from './support/shop.js';
 import type { Wire } from './support/wire.js';
 
 const TIMEOUT_MS = 120_000;

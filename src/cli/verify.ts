@@ -1,4 +1,5 @@
 import { Command } from 'commander';
+import type { VerifyReport } from '../../wal/verify.js';
 import { resolveConfig } from '../config.js';
 import { EXIT, exitWith } from './exit.js';
 import { addConfigOptions } from './options.js';
@@ -25,18 +26,7 @@ async function verifyData(flags: { data?: string; json?: true }): Promise<void> 
   }
 }
 
-interface Report {
-  readonly ok: boolean;
-  readonly findings: readonly { readonly where: string; readonly problem: string }[];
-  readonly segments: number;
-  readonly batches: number;
-  readonly lsn: number;
-  readonly transactions: number;
-  readonly accounts: number;
-  readonly checkpointLsn: number;
-}
-
-function describe(report: Report): string {
+function describe(report: VerifyReport): string {
   const lines = report.findings.map(
     ({ where, problem }) => `${paint('red', where, process.stdout)}: ${problem}`,
   );

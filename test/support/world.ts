@@ -7,6 +7,7 @@ import type { CommandEncoder } from '../../src/ledger/encoder.js';
 import { BATCH_HEADER_BYTES } from '../../wal/batch.js';
 import type { LogStore } from '../../wal/store.js';
 import { Writer } from '../../wal/writer.js';
+import { randomFrom } from './random.js';
 
 /**
  * Shards, the log writer and one front in a single thread, over real rings and bells, with every choice drawn from a seed.
@@ -31,16 +32,13 @@ const LONG_TURNS = 30;
 /** The chance that terminals do something before a turn. */
 const TERMINALS_PERCENT = 40;
 
-/** A seeded generator (mulberry32). */
+/** Choices drawn from a seed. */
 export class Dice {
-  constructor(private state: number) {}
-
   /** A whole number from 0 to n - 1. */
-  below(n: number): number {
-    this.state = (this.state + 0x6d2b79f5) | 0;
-    let t = Math.imul(this.state ^ (this.state >>> 15), this.state | 1);
-    t = (t + Math.imul(t ^ (t >>> 7), t | 61)) ^ t;
-    return ((t ^ (t >>> 14)) >>> 0) % n;
+  readonly below: (n: number) => number;
+
+  constructor(seed: number) {
+    this.below = randomFrom(seed);
   }
 
   chance(percent: number): boolean {
