@@ -17,8 +17,9 @@ import { Worker } from 'node:worker_threads';
 import { describe, expect, it, onTestFinished } from 'vitest';
 import { type Batch, forEachRecord, hashBatch } from '../wal/batch.js';
 import { DamagedLogError } from '../wal/errors.js';
+import { SEGMENT_BYTES_MIN } from '../wal/limits.js';
 import { checkedBatches, openLog, openLogReader } from '../wal/log.js';
-import { listSegments, SEGMENT_BYTES_MIN, SegmentWriter } from '../wal/segment.js';
+import { listSegments, SegmentWriter } from '../wal/segment.js';
 import type { LogReader } from '../wal/store.js';
 import { append, composeBatch, dataFile, temporaryDirectory } from './support/wal.js';
 

@@ -1,5 +1,5 @@
-import { fdatasyncSync, readSync, writeSync } from 'node:fs';
 import { crc32 } from 'node:zlib';
+import type { OpenFile } from './disk.js';
 
 /*
  * The files of a checkpoint are sequences of blocks: a header of 32 bytes, then up to 256 KiB of entries. Little endian:
@@ -63,7 +63,7 @@ export class BlockWriter {
 
   /** @param at where in the file the first block goes */
   constructor(
-    private readonly fd: number,
+    private readonly file: OpenFile,
     public at = 0,
   ) {
     this.bytes = this.whole.subarray(HEADER_BYTES);
@@ -118,7 +118,7 @@ export class BlockWriter {
     whole.writeUInt32LE(crc32(whole.subarray(HEADER_BYTES, HEADER_BYTES + end)), 24);
     whole.writeUInt32LE(crc32(whole.subarray(0, 28)), 28);
     const size = HEADER_BYTES + end;
-    for (let done = 0; done < size; ) done += writeSync(this.fd, whole, done, size - done, this.at + done);
+    for (let done = 0; done < size; ) done += this.file.write(whole, done, size - done, this.at + done);
     this.at += size;
     this.count = 0;
     this.end = 0;
@@ -129,7 +129,7 @@ export class BlockWriter {
   /** Everything up to here is on the disk when this returns. */
   sync(): void {
     this.flush();
-    if (this.unsynced > 0) fdatasyncSync(this.fd);
+    if (this.unsynced > 0) this.file.sync();
     this.unsynced = 0;
   }
 }
@@ -144,7 +144,7 @@ export class BlockReader {
 
   /** @param end where the last block ends. @param name of the file, for faults */
   constructor(
-    private readonly fd: number,
+    private readonly file: OpenFile,
     private readonly name: string,
     from: number,
     private readonly end: number,
@@ -194,7 +194,7 @@ export class BlockReader {
   private read(into: Uint8Array, length: number, position: number): void {
     if (position + length > this.end) throw this.fault('the end too early');
     for (let done = 0; done < length; ) {
-      const got = readSync(this.fd, into, done, length - done, position + done);
+      const got = this.file.read(into, done, length - done, position + done);
       if (got === 0) throw this.fault('the end too early');
       done += got;
     }

@@ -1,8 +1,8 @@
-import { closeSync, fstatSync, mkdirSync, openSync, readdirSync, renameSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { NO_HASH } from './batch.js';
 import { BlockKind, BlockReader, BlockWriter, CheckpointFault } from './checkpoint-block.js';
-import { syncDirectory } from './segment.js';
+import type { Disk } from './disk.js';
+import { LOCAL_DISK } from './local-disk.js';
 import type { LogPosition } from './store.js';
 
 /*
@@ -68,18 +68,20 @@ export function idsPath(data: string): string {
 }
 
 /** The highest LSN that a run's name speaks of, whatever is in it; 0 without any. */
-export function highestNamed(data: string): number {
-  return fileNames(data).reduce((highest, name) => Math.max(highest, Number(NAME.exec(name)?.[2] ?? 0)), 0);
+export function highestNamed(data: string, disk: Disk = LOCAL_DISK): number {
+  return disk
+    .list(checkpointDirectory(data))
+    .reduce((highest, name) => Math.max(highest, Number(NAME.exec(name)?.[2] ?? 0)), 0);
 }
 
 /** Removes a checkpoint; it can be made anew from the log. */
-export function removeCheckpoint(data: string): void {
-  rmSync(checkpointDirectory(data), { recursive: true, force: true });
+export function removeCheckpoint(data: string, disk: Disk = LOCAL_DISK): void {
+  disk.remove(checkpointDirectory(data));
 }
 
 /** Makes the directory if it is not there. */
-export function makeCheckpointDirectory(data: string): void {
-  if (mkdirSync(checkpointDirectory(data), { recursive: true }) !== undefined) syncDirectory(data);
+export function makeCheckpointDirectory(data: string, disk: Disk): void {
+  if (disk.makeDirectory(checkpointDirectory(data))) disk.syncDirectory(data);
 }
 
 /**
@@ -87,17 +89,17 @@ export function makeCheckpointDirectory(data: string): void {
  * @param ledger the id of the ledger that it must belong to
  * @throws {CheckpointFault} when there is one that cannot be used
  */
-export function readRuns(data: string, ledger: string): Run[] {
+export function readRuns(data: string, ledger: string, disk: Disk = LOCAL_DISK): Run[] {
   try {
-    return chainOfRuns(data, ledger);
+    return chainOfRuns(data, ledger, disk);
   } catch (error) {
     if (error instanceof CheckpointFault) throw error;
     throw new CheckpointFault(`the checkpoint in ${data} cannot be read: ${(error as Error).message}`);
   }
 }
 
-function chainOfRuns(data: string, ledger: string): Run[] {
-  const spans = fileNames(data).flatMap((name) => {
+function chainOfRuns(data: string, ledger: string, disk: Disk): Run[] {
+  const spans = disk.list(checkpointDirectory(data)).flatMap((name) => {
     const match = NAME.exec(name);
     return match === null ? [] : [{ name, from: Number(match[1]), to: Number(match[2]) }];
   });
@@ -110,7 +112,7 @@ function chainOfRuns(data: string, ledger: string): Run[] {
         undefined as Span | undefined,
       );
     if (next === undefined) break;
-    runs.push(readHead(join(checkpointDirectory(data), next.name), next, ledger));
+    runs.push(readHead(join(checkpointDirectory(data), next.name), next, ledger, disk));
     at = next.to;
   }
   const highest = spans.reduce((to, span) => Math.max(to, span.to), 0);
@@ -126,11 +128,11 @@ interface Span {
   readonly to: number;
 }
 
-function readHead(path: string, span: Span, ledger: string): Run {
-  const fd = openSync(path, 'r');
+function readHead(path: string, span: Span, ledger: string, disk: Disk): Run {
+  const file = disk.open(path, 'read');
   try {
-    const { size } = fstatSync(fd);
-    const reader = new BlockReader(fd, span.name, 0, size);
+    const size = file.size();
+    const reader = new BlockReader(file, span.name, 0, size);
     const block = reader.next();
     if (block === undefined || block.kind !== BlockKind.head) throw reader.fault('no head');
     const head = JSON.parse(Buffer.from(block.bytes.subarray(0, block.length)).toString('utf8')) as Head;
@@ -146,25 +148,16 @@ function readHead(path: string, span: Span, ledger: string): Run {
       bytes: size,
     };
   } finally {
-    closeSync(fd);
+    file.close();
   }
 }
 
 /** Removes what is not part of the given checkpoint: unfinished files, and runs that were merged. */
-export function removeLeftovers(data: string, runs: readonly Run[]): void {
+export function removeLeftovers(data: string, runs: readonly Run[], disk: Disk): void {
   const kept = new Set(runs.map((run) => run.path));
-  for (const name of fileNames(data)) {
+  for (const name of disk.list(checkpointDirectory(data))) {
     const path = join(checkpointDirectory(data), name);
-    if (name !== IDS && !kept.has(path)) rmSync(path, { recursive: true, force: true });
-  }
-}
-
-function fileNames(data: string): string[] {
-  try {
-    return readdirSync(checkpointDirectory(data));
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return [];
-    throw error;
+    if (name !== IDS && !kept.has(path)) disk.remove(path);
   }
 }
 
@@ -179,16 +172,17 @@ export function writeRun(
   data: string,
   ledger: string,
   span: RunSpan,
+  disk: Disk,
   body: (block: BlockWriter) => Foot,
 ): Run {
   const name = `${digits(span.from)}-${digits(span.end.lsn)}.run`;
   const directory = checkpointDirectory(data);
   const unfinished = join(directory, NEW_PREFIX + name);
   const path = join(directory, name);
-  const fd = openSync(unfinished, 'w');
+  const file = disk.open(unfinished, 'write');
   let isWhole = false;
   try {
-    const block = new BlockWriter(fd);
+    const block = new BlockWriter(file);
     const head: Head = {
       format: FORMAT,
       ledger,
@@ -206,11 +200,11 @@ export function writeRun(
     isWhole = true;
     return { path, ...span, bytes: block.at };
   } finally {
-    closeSync(fd);
+    file.close();
     if (isWhole) {
-      renameSync(unfinished, path);
-      syncDirectory(directory);
-    } else rmSync(unfinished, { force: true });
+      disk.rename(unfinished, path);
+      disk.syncDirectory(directory);
+    } else disk.remove(unfinished);
   }
 }
 

@@ -1,4 +1,3 @@
-import { closeSync, fstatSync, openSync } from 'node:fs';
 import { CLOSED, FROZEN } from '../engine/accounts.js';
 import { ID_ENTRY_WORDS, IdKind } from '../engine/ids.js';
 import { hashPostings } from '../engine/ledger.js';
@@ -21,15 +20,22 @@ import {
   REVERSAL_SUMS,
 } from './checkpoint-entry.js';
 import { type Foot, idsPath, type Run } from './checkpoint-files.js';
+import type { Disk } from './disk.js';
+import { LOCAL_DISK } from './local-disk.js';
 
 /**
  * Brings an empty state to the LSN of a checkpoint: what the shard owns of it.
  * @param runs as `readRuns` gives them, at least one
  * @throws {CheckpointFault} and then the state is of no use
  */
-export function loadCheckpoint(state: State, data: string, runs: readonly Run[]): void {
+export function loadCheckpoint(
+  state: State,
+  data: string,
+  runs: readonly Run[],
+  disk: Disk = LOCAL_DISK,
+): void {
   try {
-    new Loader(state).load(data, runs);
+    new Loader(state, disk).load(data, runs);
   } catch (error) {
     if (error instanceof CheckpointFault) throw error;
     throw new CheckpointFault(`the checkpoint in ${data} cannot be read: ${(error as Error).message}`);
@@ -49,7 +55,10 @@ class Loader {
   private readonly low: number;
   private readonly high: number;
 
-  constructor(private readonly state: State) {
+  constructor(
+    private readonly state: State,
+    private readonly disk: Disk,
+  ) {
     const { shard, shards } = state;
     this.low = Math.ceil((shard * 4294967296) / shards);
     this.high = Math.ceil(((shard + 1) * 4294967296) / shards) - 1;
@@ -63,10 +72,10 @@ class Loader {
   }
 
   private loadIds(path: string, end: number, expected: number): void {
-    const fd = openSync(path, 'r');
+    const file = this.disk.open(path, 'read');
     try {
-      if (fstatSync(fd).size < end) throw new CheckpointFault(`the checkpoint's file ${path} is too short`);
-      const reader = new BlockReader(fd, 'ids', 0, end);
+      if (file.size() < end) throw new CheckpointFault(`the checkpoint's file ${path} is too short`);
+      const reader = new BlockReader(file, 'ids', 0, end);
       let found = 0;
       for (let block = reader.next(); block !== undefined; block = reader.next()) {
         if (block.kind !== BlockKind.ids || block.length !== block.count * ID_ENTRY_WORDS * 4) {
@@ -77,7 +86,7 @@ class Loader {
       }
       if (found !== expected) throw reader.fault(`${found} facts and not ${expected}`);
     } finally {
-      closeSync(fd);
+      file.close();
     }
   }
 
@@ -106,9 +115,9 @@ class Loader {
   }
 
   private loadRun(run: Run): void {
-    const fd = openSync(run.path, 'r');
+    const file = this.disk.open(run.path, 'read');
     try {
-      const reader = new BlockReader(fd, run.path, 0, run.bytes);
+      const reader = new BlockReader(file, run.path, 0, run.bytes);
       const counts = new Map<number, number>();
       const passed = (kind: number, count: number) => {
         counts.set(kind, (counts.get(kind) ?? 0) + count);
@@ -129,7 +138,7 @@ class Loader {
         foot.reversals === (counts.get(BlockKind.reversals) ?? 0);
       if (!isWhole) throw reader.fault('other counts than its foot says');
     } finally {
-      closeSync(fd);
+      file.close();
     }
   }
 

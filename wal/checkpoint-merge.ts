@@ -1,4 +1,3 @@
-import { closeSync, openSync } from 'node:fs';
 import {
   type Block,
   BlockKind,
@@ -20,6 +19,7 @@ import {
 } from './checkpoint-entry.js';
 import { type Foot, type Run, writeRun } from './checkpoint-files.js';
 import { writeReversal } from './checkpoint-round.js';
+import type { Disk, OpenFile } from './disk.js';
 
 /**
  * Merges runs that follow each other into one that says the same, reading each block once.
@@ -31,14 +31,15 @@ export function mergeRuns(
   data: string,
   ledger: string,
   runs: readonly Run[],
+  disk: Disk,
   shouldStop: () => boolean,
 ): Run {
   const cursors: Cursor[] = [];
   try {
-    for (const run of runs) cursors.push(new Cursor(run, shouldStop));
+    for (const run of runs) cursors.push(new Cursor(run, disk, shouldStop));
     const last = runs.at(-1)!;
     const span = { from: runs[0]!.from, end: last.end, idsBytes: last.idsBytes, ids: last.ids };
-    return writeRun(data, ledger, span, (block) => new Merge(cursors, block, span.from === 0).write());
+    return writeRun(data, ledger, span, disk, (block) => new Merge(cursors, block, span.from === 0).write());
   } finally {
     for (const cursor of cursors) cursor.close();
   }
@@ -46,22 +47,23 @@ export function mergeRuns(
 
 /** Walks over the entries of a run. */
 class Cursor {
-  private readonly fd: number;
+  private readonly file: OpenFile;
   private readonly reader: BlockReader;
   private block: Block | undefined;
   at = 0;
 
   constructor(
     run: Run,
+    disk: Disk,
     private readonly shouldStop: () => boolean,
   ) {
-    this.fd = openSync(run.path, 'r');
-    this.reader = new BlockReader(this.fd, run.path, 0, run.bytes);
+    this.file = disk.open(run.path, 'read');
+    this.reader = new BlockReader(this.file, run.path, 0, run.bytes);
     this.nextBlock();
   }
 
   close(): void {
-    closeSync(this.fd);
+    this.file.close();
   }
 
   get bytes(): Buffer {

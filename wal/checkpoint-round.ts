@@ -1,4 +1,3 @@
-import { closeSync, constants, fstatSync, ftruncateSync, openSync } from 'node:fs';
 import { CLOSED, FROZEN, HAS_MAX, HAS_MIN } from '../engine/accounts.js';
 import { CODES } from '../engine/codes.js';
 import { fingerprint } from '../engine/hash.js';
@@ -26,6 +25,7 @@ import {
   REVERSAL_SUMS,
 } from './checkpoint-entry.js';
 import type { Foot } from './checkpoint-files.js';
+import type { Disk, OpenFile } from './disk.js';
 
 /** Facts of a block: 256 KiB. */
 const FACTS_PER_BLOCK = 8192;
@@ -60,7 +60,7 @@ export class Round implements ReplayTarget {
   private notes = new Uint32Array(1024 * NOTE);
   private readonly holds = new Map<number, HoldChange>();
   private readonly reversals = new Map<number, ReversalChange>();
-  private readonly idsFd: number;
+  private readonly idsFile: OpenFile;
   private readonly ids: BlockWriter;
   /** Facts about ids so far. */
   facts = 0;
@@ -69,15 +69,15 @@ export class Round implements ReplayTarget {
   /**
    * @param idsPath the file of facts, which is cut to `idsBytes`: what lies beyond is of a round that was never finished
    */
-  constructor(ledgerKey: Uint8Array, idsPath: string, idsBytes: number) {
+  constructor(ledgerKey: Uint8Array, idsPath: string, idsBytes: number, disk: Disk) {
     this.state = new State(0, 1, ledgerKey);
-    this.idsFd = openSync(idsPath, constants.O_RDWR | constants.O_CREAT, 0o644);
-    if (fstatSync(this.idsFd).size < idsBytes) {
-      closeSync(this.idsFd);
+    this.idsFile = disk.open(idsPath, 'edit');
+    if (this.idsFile.size() < idsBytes) {
+      this.idsFile.close();
       throw new CheckpointFault(`the checkpoint's file ${idsPath} is too short`);
     }
-    ftruncateSync(this.idsFd, idsBytes);
-    this.ids = new BlockWriter(this.idsFd, idsBytes);
+    this.idsFile.truncate(idsBytes);
+    this.ids = new BlockWriter(this.idsFile, idsBytes);
     this.ids.start(BlockKind.ids);
     this.factWords = new Uint32Array(
       this.ids.bytes.buffer,
@@ -92,7 +92,7 @@ export class Round implements ReplayTarget {
   }
 
   close(): void {
-    closeSync(this.idsFd);
+    this.idsFile.close();
   }
 
   /** Makes the facts durable. @returns the bytes of their file */

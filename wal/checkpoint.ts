@@ -1,4 +1,3 @@
-import { statfsSync } from 'node:fs';
 import { NewerRecordError } from '../engine/record.js';
 import type { Batch } from './batch.js';
 import { CheckpointFault, Stopped } from './checkpoint-block.js';
@@ -14,7 +13,9 @@ import {
 } from './checkpoint-files.js';
 import { mergeRuns } from './checkpoint-merge.js';
 import { Round } from './checkpoint-round.js';
+import type { Disk } from './disk.js';
 import { damaged, NewerFormatError } from './errors.js';
+import { LOCAL_DISK } from './local-disk.js';
 import { checkedBatches } from './log.js';
 import { positionAfter } from './log-chain.js';
 import { listSegments, segmentPath } from './segment.js';
@@ -49,16 +50,17 @@ export class Checkpointer {
     private readonly data: string,
     private readonly ledger: LedgerIdentity,
     rebuild: boolean,
+    private readonly disk: Disk = LOCAL_DISK,
   ) {
-    if (rebuild) removeCheckpoint(data);
-    makeCheckpointDirectory(data);
+    if (rebuild) removeCheckpoint(data, disk);
+    makeCheckpointDirectory(data, disk);
     try {
-      this.runs = readRuns(data, ledger.id);
+      this.runs = readRuns(data, ledger.id, disk);
     } catch (error) {
       if (!(error instanceof CheckpointFault)) throw error;
       this.runs = this.startAnew();
     }
-    removeLeftovers(data, this.runs);
+    removeLeftovers(data, this.runs, disk);
   }
 
   /** Where the log stood when the newest checkpoint was made. */
@@ -87,31 +89,29 @@ export class Checkpointer {
 
   /** The log needs the disk more: a checkpoint leaves it alone when little is left. @throws when there is too little */
   private checkDisk(bytes: number): void {
-    const { bavail, bsize } = statfsSync(this.data);
-    if (bavail * bsize >= bytes + FREE_BYTES_MIN) return;
-    throw new Error(
-      `${bavail * bsize} bytes are left on the disk of ${this.data}, too few for ${bytes} more`,
-    );
+    const free = this.disk.freeBytes(this.data);
+    if (free >= bytes + FREE_BYTES_MIN) return;
+    throw new Error(`${free} bytes are left on the disk of ${this.data}, too few for ${bytes} more`);
   }
 
   private startAnew(): readonly Run[] {
-    removeCheckpoint(this.data);
-    makeCheckpointDirectory(this.data);
+    removeCheckpoint(this.data, this.disk);
+    makeCheckpointDirectory(this.data, this.disk);
     return [];
   }
 
   private addRun(toLsn: number, shouldStop: () => boolean): boolean {
-    const { data, ledger, position } = this;
+    const { data, ledger, position, disk } = this;
     this.checkDisk(ROUND_BYTES_MAX);
     const last = this.runs.at(-1);
-    const round = new Round(ledger.key, idsPath(data), last?.idsBytes ?? 0);
+    const round = new Round(ledger.key, idsPath(data), last?.idsBytes ?? 0, disk);
     try {
       let end: Batch | undefined;
       let isFull = false;
-      for (const batch of checkedBatches(data, position.lsn + 1, position.hash)) {
+      for (const batch of checkedBatches(data, position.lsn + 1, position.hash, disk)) {
         if (shouldStop()) throw new Stopped('stopped');
         if (batch.firstLsn + batch.count - 1 > toLsn) break;
-        addTo(round, data, batch);
+        addTo(round, data, batch, disk);
         end = batch;
         isFull =
           batch.firstLsn + batch.count - 1 - position.lsn >= ROUND_RECORDS_MAX ||
@@ -125,7 +125,10 @@ export class Checkpointer {
         idsBytes: round.syncIds(),
         ids: (last?.ids ?? 0) + round.facts,
       };
-      this.runs = [...this.runs, writeRun(data, ledger.id, span, (block) => round.write(block, shouldStop))];
+      this.runs = [
+        ...this.runs,
+        writeRun(data, ledger.id, span, disk, (block) => round.write(block, shouldStop)),
+      ];
       return isFull;
     } finally {
       round.close();
@@ -137,28 +140,28 @@ export class Checkpointer {
    * than it was changed; until then, the later ones become one from time to time.
    */
   private merge(shouldStop: () => boolean): void {
-    const { runs, data, ledger } = this;
+    const { runs, data, ledger, disk } = this;
     const later = runs.slice(1);
     const laterBytes = later.reduce((sum, run) => sum + run.bytes, 0);
     if (later.length === 0 || (laterBytes < runs[0]!.bytes && later.length <= LATER_RUNS_MAX)) return;
     this.checkDisk(runs.reduce((sum, run) => sum + run.bytes, 0));
-    if (laterBytes >= runs[0]!.bytes) this.runs = [mergeRuns(data, ledger.id, runs, shouldStop)];
-    else this.runs = [runs[0]!, mergeRuns(data, ledger.id, later, shouldStop)];
-    removeLeftovers(data, this.runs);
+    if (laterBytes >= runs[0]!.bytes) this.runs = [mergeRuns(data, ledger.id, runs, disk, shouldStop)];
+    else this.runs = [runs[0]!, mergeRuns(data, ledger.id, later, disk, shouldStop)];
+    removeLeftovers(data, this.runs, disk);
   }
 }
 
-function addTo(round: Round, data: string, batch: Batch): void {
+function addTo(round: Round, data: string, batch: Batch, disk: Disk): void {
   try {
     round.add(batch);
   } catch (error) {
-    throw damagedRecord(data, batch, round.lsn, error as Error);
+    throw damagedRecord(data, batch, round.lsn, error as Error, disk);
   }
 }
 
 /** Of a batch whose checksum is right but whose records are not. */
-export function damagedRecord(data: string, batch: Batch, lsn: number, error: Error): Error {
+export function damagedRecord(data: string, batch: Batch, lsn: number, error: Error, disk: Disk): Error {
   if (error instanceof NewerRecordError) return new NewerFormatError(`${error.message}, at LSN ${lsn}`);
-  const segment = listSegments(data).findLast((first) => first <= batch.firstLsn) ?? batch.firstLsn;
+  const segment = listSegments(data, disk).findLast((first) => first <= batch.firstLsn) ?? batch.firstLsn;
   return damaged(segmentPath(data, segment), lsn, error.message);
 }

@@ -1,5 +1,7 @@
 import { type Batch, hashBatch, NO_HASH } from './batch.js';
+import type { Disk } from './disk.js';
 import { damaged } from './errors.js';
+import { LOCAL_DISK } from './local-disk.js';
 import { listSegments, type SegmentHeader, segmentPath } from './segment.js';
 import { SegmentFile } from './segment-file.js';
 import type { LogPosition } from './store.js';
@@ -28,12 +30,12 @@ export interface LogChain {
  * @throws {DamagedLogError}
  * @throws {NewerFormatError}
  */
-export function checkChain(data: string): LogChain | undefined {
+export function checkChain(data: string, disk: Disk = LOCAL_DISK): LogChain | undefined {
   let last = LOG_START;
   let previous: SegmentHeader | undefined;
   let filledSegments = 0;
-  for (const firstLsn of listSegments(data)) {
-    const segment = new SegmentFile(data, firstLsn);
+  for (const firstLsn of listSegments(data, disk)) {
+    const segment = new SegmentFile(data, firstLsn, disk);
     try {
       checkContinues(data, segment.header, previous, last);
       previous = segment.header;

@@ -1,6 +1,7 @@
-import { existsSync } from 'node:fs';
 import type { Batch } from './batch.js';
+import type { Disk } from './disk.js';
 import { damaged } from './errors.js';
+import { LOCAL_DISK } from './local-disk.js';
 import { checkContinues, LOG_START, positionAfter } from './log-chain.js';
 import { listSegments, segmentPath } from './segment.js';
 import { SegmentFile } from './segment-file.js';
@@ -15,8 +16,8 @@ const OPEN_FILES_MAX = 16;
  * @throws {DamagedLogError}
  * @throws {NewerFormatError}
  */
-export function openLogReader(options: { readonly data: string }): LogReader {
-  return new SegmentedReader(options.data);
+export function openLogReader(options: { readonly data: string; readonly disk?: Disk }): LogReader {
+  return new SegmentedReader(options.data, options.disk ?? LOCAL_DISK);
 }
 
 /**
@@ -31,8 +32,9 @@ export function* checkedBatches(
   data: string,
   fromLsn: number,
   expectedPrevHash?: Uint8Array,
+  disk: Disk = LOCAL_DISK,
 ): Generator<Batch, void, undefined> {
-  const reader = new SegmentedReader(data);
+  const reader = new SegmentedReader(data, disk);
   try {
     let end = reader.endBefore(fromLsn);
     if (expectedPrevHash !== undefined && Buffer.compare(expectedPrevHash, end.hash) !== 0) {
@@ -72,14 +74,16 @@ function checkFollows(path: string, batch: Batch, end: LogPosition, commitNumber
 class SegmentedReader implements LogReader {
   readonly ledger: LedgerIdentity;
   readonly #data: string;
+  readonly #disk: Disk;
   /** First LSNs of the segments known so far, ascending. */
   readonly #segments: number[];
   /** Open files, the one used last at the end. */
   readonly #open = new Map<number, SegmentFile>();
 
-  constructor(data: string) {
+  constructor(data: string, disk: Disk) {
     this.#data = data;
-    this.#segments = listSegments(data);
+    this.#disk = disk;
+    this.#segments = listSegments(data, disk);
     if (this.#segments.length === 0) throw new Error(`there is no log in ${data}`);
     this.ledger = this.segmentAt(Number.MAX_SAFE_INTEGER).header.ledger;
   }
@@ -135,7 +139,7 @@ class SegmentedReader implements LogReader {
       segment.close();
       segment = undefined;
     }
-    segment ??= new SegmentFile(this.#data, firstLsn);
+    segment ??= new SegmentFile(this.#data, firstLsn, this.#disk);
     this.#open.set(firstLsn, segment);
     if (this.#open.size > OPEN_FILES_MAX) this.#closeOldest();
     return segment;
@@ -155,7 +159,7 @@ class SegmentedReader implements LogReader {
     const last = newest.last();
     if (last === undefined) return false;
     const next = last.firstLsn + last.count;
-    if (!existsSync(segmentPath(this.#data, next))) return false;
+    if (!this.#disk.exists(segmentPath(this.#data, next))) return false;
     this.#segments.push(next);
     return true;
   }

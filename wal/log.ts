@@ -1,26 +1,24 @@
 import { randomBytes, randomUUID } from 'node:crypto';
-import { statfsSync } from 'node:fs';
 import { BATCH_BYTES_MAX, BATCH_HEADER_BYTES, hashBatch, recordsFault, sealBatch } from './batch.js';
 import { highestNamed } from './checkpoint-files.js';
+import type { Disk } from './disk.js';
 import { damaged } from './errors.js';
+import { SEGMENT_BYTES_DEFAULT, SEGMENT_BYTES_MAX, SEGMENT_BYTES_MIN } from './limits.js';
+import { LOCAL_DISK } from './local-disk.js';
 import { checkChain, LOG_START } from './log-chain.js';
 import {
   listSegments,
   logDirectory,
   makeDirectory,
   removeUnfinishedSegments,
-  SEGMENT_BYTES_MAX,
-  SEGMENT_BYTES_MIN,
   SegmentWriter,
   segmentPath,
-  syncDirectory,
   syncSegment,
 } from './segment.js';
 import type { LedgerIdentity, LogPosition, LogStore } from './store.js';
 
 export { checkedBatches, openLogReader } from './log-reader.js';
 
-export const SEGMENT_BYTES_DEFAULT = 256 << 20;
 /**
  * Left free on the disk. A full disk must be found before LMDB finds it: when a write fails, lmdb 3.5.6 composes its
  * message beyond the end of its buffer (mdb_page_flush), and one in six such failures aborted the whole process.
@@ -34,8 +32,12 @@ export interface OpenLogOptions {
   readonly segmentBytes?: number;
   /** Milliseconds since 1970; read once, when a ledger is created. */
   readonly now?: () => number;
-  /** Bytes that may still be written to the disk of the log; asked before every commit. Default: the file system's. */
+  /** Bytes that may still be written to the disk of the log; asked before every commit. Default: the disk's. */
   readonly freeBytes?: () => number;
+  /** Default: the operating system's. */
+  readonly disk?: Disk;
+  /** The id and the 16-byte key of a ledger that is created. Default: random. */
+  readonly makeIdentity?: () => Pick<LedgerIdentity, 'id' | 'key'>;
 }
 
 /** The log on the local disk, for its one writer. `segments` counts those that hold batches or are about to. */
@@ -54,17 +56,18 @@ export function openLog(options: OpenLogOptions): LocalLog {
   if (!(segmentBytes >= SEGMENT_BYTES_MIN && segmentBytes <= SEGMENT_BYTES_MAX)) {
     throw new RangeError(`segmentBytes must be ${SEGMENT_BYTES_MIN} to ${SEGMENT_BYTES_MAX}`);
   }
-  const { data } = options;
-  makeDirectory(data);
-  makeDirectory(logDirectory(data));
-  removeUnfinishedSegments(data);
+  const { data, disk = LOCAL_DISK } = options;
+  makeDirectory(data, disk);
+  makeDirectory(logDirectory(data), disk);
+  removeUnfinishedSegments(data, disk);
   // What is found is about to be called durable. All but the newest two segments were synced by the opening that followed them.
-  for (const first of listSegments(data).slice(-2)) syncSegment(data, first);
-  syncDirectory(logDirectory(data));
-  const freeBytes = options.freeBytes ?? (() => freeBytesAt(logDirectory(data)));
-  const chain = checkChain(data);
+  for (const first of listSegments(data, disk).slice(-2)) syncSegment(data, first, disk);
+  disk.syncDirectory(logDirectory(data));
+  const freeBytes = options.freeBytes ?? (() => disk.freeBytes(logDirectory(data)));
+  const place = { data, segmentBytes, freeBytes, disk };
+  const chain = checkChain(data, disk);
   if (chain === undefined) {
-    const checkpointLsn = highestNamed(data);
+    const checkpointLsn = highestNamed(data, disk);
     if (checkpointLsn > 0) {
       throw damaged(
         segmentPath(data, 1),
@@ -72,12 +75,12 @@ export function openLog(options: OpenLogOptions): LocalLog {
         `the log is gone, but there is a checkpoint of LSN ${checkpointLsn}`,
       );
     }
-    const ledger = { id: randomUUID(), key: randomBytes(16), createdMs: (options.now ?? Date.now)() };
-    const writer = SegmentWriter.create(data, { ledger, firstLsn: 1, previous: LOG_START });
-    return new SegmentedLog({ data, segmentBytes, freeBytes }, ledger, LOG_START, 1, writer);
+    const ledger = { ...(options.makeIdentity ?? randomIdentity)(), createdMs: (options.now ?? Date.now)() };
+    const writer = SegmentWriter.create(data, { ledger, firstLsn: 1, previous: LOG_START }, disk);
+    return new SegmentedLog(place, ledger, LOG_START, 1, writer);
   }
   const { header, last, filledSegments } = chain;
-  return new SegmentedLog({ data, segmentBytes, freeBytes }, header.ledger, last, filledSegments, undefined);
+  return new SegmentedLog(place, header.ledger, last, filledSegments, undefined);
 }
 
 /** Where a log is and how far it may grow. */
@@ -85,6 +88,7 @@ interface Place {
   readonly data: string;
   readonly segmentBytes: number;
   readonly freeBytes: () => number;
+  readonly disk: Disk;
 }
 
 class SegmentedLog implements LocalLog {
@@ -174,7 +178,7 @@ class SegmentedLog implements LocalLog {
 
   #roll(): SegmentWriter {
     const header = { ledger: this.ledger, firstLsn: this.#last.lsn + 1, previous: this.#last };
-    const next = SegmentWriter.create(this.#place.data, header);
+    const next = SegmentWriter.create(this.#place.data, header, this.#place.disk);
     this.#writer?.close();
     this.#writer = next;
     this.#segments++;
@@ -182,7 +186,6 @@ class SegmentedLog implements LocalLog {
   }
 }
 
-function freeBytesAt(path: string): number {
-  const { bavail, bsize } = statfsSync(path);
-  return bavail * bsize;
+function randomIdentity(): Pick<LedgerIdentity, 'id' | 'key'> {
+  return { id: randomUUID(), key: randomBytes(16) };
 }

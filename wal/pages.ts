@@ -1,6 +1,7 @@
 import { closeSync, openSync, readSync } from 'node:fs';
 import { join } from 'node:path';
 import { BATCH_BYTES_MAX } from './batch.js';
+import { DATA_FILE, type EntryReader } from './disk.js';
 
 /*
  * Reading an LMDB file by its pages.
@@ -27,9 +28,6 @@ import { BATCH_BYTES_MAX } from './batch.js';
  * page count in an overflow page). Then the meta data, or u16 offsets of nodes, also counted from byte 24. A node:
  * 0 u32 low bits of child page or value size, 4 u16 flags (or high bits of the child), 6 u16 key size, 8 key, value.
  */
-
-/** The file of an environment that holds its pages. */
-export const DATA_FILE = 'data.mdb';
 
 const PAGE_HEADER = 24;
 const NODE_HEADER = 8;
@@ -69,7 +67,7 @@ export interface Meta {
 }
 
 /** One data file, opened for reading. Keys are unsigned 64-bit integers, big endian. One thread, any number of calls. */
-export class PageFile {
+export class PageFile implements EntryReader {
   readonly pageSize: number;
   readonly #fd: number;
   readonly #metas: Uint8Array;

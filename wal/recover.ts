@@ -5,7 +5,9 @@ import { damagedRecord } from './checkpoint.js';
 import { CheckpointFault } from './checkpoint-block.js';
 import { highestNamed, NO_CHECKPOINT, type Run, readRuns } from './checkpoint-files.js';
 import { loadCheckpoint } from './checkpoint-load.js';
+import type { Disk } from './disk.js';
 import { damaged } from './errors.js';
+import { LOCAL_DISK } from './local-disk.js';
 import { checkedBatches, openLogReader } from './log.js';
 import { listSegments, segmentPath } from './segment.js';
 import type { LogReader } from './store.js';
@@ -32,24 +34,25 @@ export function recover(
   data: string,
   lsn: number,
   onProgress?: (lsn: number) => void,
+  disk: Disk = LOCAL_DISK,
 ): Recovered {
-  const reader = openLogReader({ data });
+  const reader = openLogReader({ data, disk });
   try {
     let state = makeState();
     let checkpointLsn = 0;
     let fault: string | undefined;
     try {
-      const runs = readRuns(data, reader.ledger.id);
-      checkpointLsn = checkedEnd(data, runs, lsn);
-      if (runs.length > 0) loadCheckpoint(state, data, runs);
+      const runs = readRuns(data, reader.ledger.id, disk);
+      checkpointLsn = checkedEnd(data, runs, lsn, disk);
+      if (runs.length > 0) loadCheckpoint(state, data, runs, disk);
     } catch (error) {
       if (!(error instanceof CheckpointFault)) throw error;
-      checkNames(data, lsn);
+      checkNames(data, lsn, disk);
       fault = error.message;
       checkpointLsn = 0;
       state = makeState();
     }
-    replayLog(state, reader, data, checkpointLsn, lsn, onProgress);
+    replayLog(state, reader, data, checkpointLsn, lsn, onProgress, disk);
     return { state, checkpointLsn, fault };
   } finally {
     reader.close();
@@ -57,16 +60,16 @@ export function recover(
 }
 
 /** The LSN of a checkpoint. @throws {DamagedLogError} when the log ends before it */
-function checkedEnd(data: string, runs: readonly Run[], lsn: number): number {
-  checkNames(data, lsn);
+function checkedEnd(data: string, runs: readonly Run[], lsn: number, disk: Disk): number {
+  checkNames(data, lsn, disk);
   return runs.at(-1)?.end.lsn ?? 0;
 }
 
 /** Whatever is in the runs, their names say how far the log once went. @throws {DamagedLogError} when it ends before that */
-function checkNames(data: string, lsn: number): void {
-  const end = highestNamed(data);
+function checkNames(data: string, lsn: number, disk: Disk): void {
+  const end = highestNamed(data, disk);
   if (end <= lsn) return;
-  const segment = segmentPath(data, listSegments(data).at(-1) ?? 1);
+  const segment = segmentPath(data, listSegments(data, disk).at(-1) ?? 1);
   throw damaged(segment, lsn + 1, `the log ends at LSN ${lsn}, but the checkpoint was made at LSN ${end}`);
 }
 
@@ -75,20 +78,20 @@ function checkNames(data: string, lsn: number): void {
  * numbers, and goes on where the checkpoint was made. One pass for all shards, beside their own.
  * @throws {DamagedLogError}, {NewerFormatError}
  */
-export function checkTail(data: string, lsn: number): void {
+export function checkTail(data: string, lsn: number, disk: Disk = LOCAL_DISK): void {
   let end = NO_CHECKPOINT;
-  const reader = openLogReader({ data });
+  const reader = openLogReader({ data, disk });
   const { id } = reader.ledger;
   reader.close();
   try {
-    const runs = readRuns(data, id);
-    checkedEnd(data, runs, lsn);
+    const runs = readRuns(data, id, disk);
+    checkedEnd(data, runs, lsn, disk);
     end = runs.at(-1)?.end ?? NO_CHECKPOINT;
   } catch (error) {
     if (!(error instanceof CheckpointFault)) throw error;
-    checkNames(data, lsn);
+    checkNames(data, lsn, disk);
   }
-  for (const batch of checkedBatches(data, end.lsn + 1, end.hash)) {
+  for (const batch of checkedBatches(data, end.lsn + 1, end.hash, disk)) {
     if (batch.firstLsn + batch.count - 1 >= lsn) break;
   }
 }
@@ -105,24 +108,32 @@ export function replayLog(
   fromLsn: number,
   toLsn: number,
   onProgress?: (lsn: number) => void,
+  disk: Disk = LOCAL_DISK,
 ): void {
   const replayer = new Replayer(state);
   let lsn = fromLsn;
   if (lsn < toLsn) {
     for (const batch of reader.batchesFrom(fromLsn + 1)) {
-      replayBatch(replayer, data, batch, fromLsn, toLsn);
+      replayBatch(replayer, data, batch, fromLsn, toLsn, disk);
       lsn = batch.firstLsn + batch.count - 1;
       onProgress?.(lsn);
       if (lsn >= toLsn) break;
     }
   }
   if (lsn >= toLsn) return;
-  const segment = segmentPath(data, listSegments(data).at(-1) ?? 1);
+  const segment = segmentPath(data, listSegments(data, disk).at(-1) ?? 1);
   throw damaged(segment, lsn + 1, `the log ends at LSN ${lsn}, but LSN ${toLsn} was durable`);
 }
 
 /** Replays the records of a batch that lie above `fromLsn`, up to `toLsn`. */
-function replayBatch(replayer: Replayer, data: string, batch: Batch, fromLsn: number, toLsn: number): void {
+function replayBatch(
+  replayer: Replayer,
+  data: string,
+  batch: Batch,
+  fromLsn: number,
+  toLsn: number,
+  disk: Disk,
+): void {
   try {
     replayer.over(batch.bytes);
     forEachRecord(batch, (_bytes, offset, _size, lsn) => {
@@ -130,6 +141,6 @@ function replayBatch(replayer: Replayer, data: string, batch: Batch, fromLsn: nu
     });
     replayer.flush();
   } catch (error) {
-    throw damagedRecord(data, batch, replayer.lsn, error as Error);
+    throw damagedRecord(data, batch, replayer.lsn, error as Error, disk);
   }
 }

@@ -1,6 +1,8 @@
 import { type Batch, BatchError, parseBatch } from './batch.js';
+import type { Disk, EntryReader } from './disk.js';
 import { DamagedLogError, damaged } from './errors.js';
-import { PageFault, PageFile } from './pages.js';
+import { LOCAL_DISK } from './local-disk.js';
+import { PageFault } from './pages.js';
 import { decodeSegmentHeader, type SegmentHeader, segmentPath } from './segment.js';
 
 /** A segment, opened for reading; the writer may go on appending to it. One thread, any number of calls. */
@@ -8,7 +10,7 @@ export class SegmentFile {
   readonly header: SegmentHeader;
   readonly firstLsn: number;
   readonly path: string;
-  readonly #file: PageFile;
+  readonly #file: EntryReader;
   /** The batch read last. Batches never change, so it is as good as read again. */
   #recent: Batch | undefined;
 
@@ -17,10 +19,10 @@ export class SegmentFile {
    * @throws {DamagedLogError}
    * @throws {NewerFormatError}
    */
-  constructor(data: string, firstLsn: number) {
+  constructor(data: string, firstLsn: number, disk: Disk = LOCAL_DISK) {
     this.firstLsn = firstLsn;
     this.path = segmentPath(data, firstLsn);
-    this.#file = this.#guard(firstLsn, () => new PageFile(this.path));
+    this.#file = this.#guard(firstLsn, () => disk.openEntries(this.path));
     try {
       this.header = this.#readHeader();
       this.last();

@@ -1,19 +1,9 @@
-import {
-  closeSync,
-  existsSync,
-  fsyncSync,
-  mkdirSync,
-  openSync,
-  readdirSync,
-  renameSync,
-  rmSync,
-} from 'node:fs';
 import { dirname, join, resolve } from 'node:path';
 import { crc32 } from 'node:zlib';
-import { open, type RootDatabase } from 'lmdb';
 import { HASH_BYTES } from './batch.js';
+import { DATA_FILE, type Disk, type EntryReader, type EntryWriter } from './disk.js';
 import { damaged, NewerFormatError } from './errors.js';
-import { DATA_FILE, PageFile } from './pages.js';
+import { LOCAL_DISK } from './local-disk.js';
 import type { LedgerIdentity, LogPosition } from './store.js';
 
 /*
@@ -50,11 +40,6 @@ const NEW_PREFIX = 'new-';
 
 /** Pages that a commit may need beside its value's: a new path through the tree and LMDB's own bookkeeping. */
 const TREE_PAGES_PER_COMMIT = 12;
-/** Address space for each open segment. Never all used: a segment is rolled long before. */
-const MAP_BYTES = 1 << 30;
-/** The largest size a segment may be given: half the map. */
-export const SEGMENT_BYTES_MAX = MAP_BYTES / 2;
-export const SEGMENT_BYTES_MIN = 1 << 16;
 
 export function logDirectory(data: string): string {
   return join(data, 'log');
@@ -69,26 +54,18 @@ function segmentName(firstLsn: number): string {
 }
 
 /** First LSNs of the segments that are there, ascending. Empty without a log. */
-export function listSegments(data: string): number[] {
-  return names(data)
+export function listSegments(data: string, disk: Disk = LOCAL_DISK): number[] {
+  return disk
+    .list(logDirectory(data))
     .filter((name) => NAME.test(name))
     .map(Number)
     .sort((a, b) => a - b);
 }
 
 /** Removes what a crash left of a segment before it got its name. Nothing in it was ever part of the log. */
-export function removeUnfinishedSegments(data: string): void {
-  for (const name of names(data)) {
-    if (name.startsWith(NEW_PREFIX)) rmSync(join(logDirectory(data), name), { recursive: true });
-  }
-}
-
-function names(data: string): string[] {
-  try {
-    return readdirSync(logDirectory(data));
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return [];
-    throw error;
+export function removeUnfinishedSegments(data: string, disk: Disk): void {
+  for (const name of disk.list(logDirectory(data))) {
+    if (name.startsWith(NEW_PREFIX)) disk.remove(join(logDirectory(data), name));
   }
 }
 
@@ -138,45 +115,27 @@ export function decodeSegmentHeader(value: Uint8Array, path: string, firstLsn: n
   };
 }
 
-/**
- * The newest segment, opened for appending.
- *
- * LMDB only ever sees files that it made itself in this process, so a log that is opened again goes on in a new
- * segment. LMDB believes all it finds in a file: in a trial with a segment that held only its header, single bits
- * flipped in its meta pages led to segmentation faults, and one in a list of free pages would let it overwrite a batch.
- */
+/** The newest segment, opened for appending. A log that is opened again goes on in a new segment: see `LmdbEntries`. */
 export class SegmentWriter {
-  readonly #db: RootDatabase<Uint8Array, Uint8Array>;
-  readonly #pages: PageFile;
-  readonly #key = Buffer.alloc(8);
-  #value: Uint8Array = this.#key;
-  readonly #put = (): void => this.#db.putSync(this.#key, this.#value);
+  readonly #entries: EntryWriter;
+  readonly #pages: EntryReader;
   #txnid = 0;
   #usedBytes = 0;
 
   /** @param path of an empty directory */
-  private constructor(path: string) {
-    this.#db = open<Uint8Array, Uint8Array>({
-      path,
-      noSubdir: false,
-      overlappingSync: false,
-      keyEncoding: 'binary',
-      encoding: 'binary',
-      // Not in the package's types: keeps it from queueing anything for a later turn of the event loop.
-      ...{ eventTurnBatching: false },
-      mapSize: MAP_BYTES,
-    });
-    this.#pages = new PageFile(path);
+  private constructor(path: string, disk: Disk) {
+    this.#entries = disk.createEntries(path);
+    this.#pages = disk.openEntries(path);
   }
 
   /** Makes a segment, durably, with its header as the only entry; in place of one of the same name without a batch. */
-  static create(data: string, header: SegmentHeader): SegmentWriter {
+  static create(data: string, header: SegmentHeader, disk: Disk = LOCAL_DISK): SegmentWriter {
     const made = join(logDirectory(data), NEW_PREFIX + segmentName(header.firstLsn));
-    mkdirSync(made);
-    const writer = new SegmentWriter(made);
+    disk.makeDirectory(made);
+    const writer = new SegmentWriter(made, disk);
     try {
       writer.put(0, encodeSegmentHeader(header));
-      nameSegment(made, segmentPath(data, header.firstLsn));
+      nameSegment(made, segmentPath(data, header.firstLsn), disk);
     } catch (error) {
       writer.close();
       throw error;
@@ -196,20 +155,16 @@ export class SegmentWriter {
     return this.#usedBytes + pages * pageSize <= segmentBytes;
   }
 
-  /** One commit of one entry; returns after it is synced. @throws what LMDB says, and then nothing was committed */
+  /** One commit of one entry; returns after it is synced. @throws what the disk says, and then nothing was committed */
   put(key: number, value: Uint8Array): void {
-    this.#key.writeUInt32BE(Math.floor(key / 2 ** 32), 0);
-    this.#key.writeUInt32BE(key % 2 ** 32, 4);
-    this.#value = value;
-    this.#db.transactionSync(this.#put);
+    this.#entries.put(key, value);
     this.#txnid++;
     this.#measure();
   }
 
-  /** Closes at once: with synchronous transactions only, nothing is ever outstanding. */
   close(): void {
     this.#pages.close();
-    void this.#db.close();
+    this.#entries.close();
   }
 
   /** Holds what is in the file against what was committed, and notes how much of the segment is used. */
@@ -220,49 +175,35 @@ export class SegmentWriter {
   }
 }
 
-/** Gives a segment its name, at once and durably; LMDB goes on with the files that it has open. */
-function nameSegment(made: string, path: string): void {
-  if (existsSync(path)) {
-    renameSync(join(made, DATA_FILE), join(path, DATA_FILE));
-    rmSync(made, { recursive: true });
+/** Gives a segment its name, at once and durably; who writes it goes on with the files that are open. */
+function nameSegment(made: string, path: string, disk: Disk): void {
+  if (disk.exists(path)) {
+    disk.rename(join(made, DATA_FILE), join(path, DATA_FILE));
+    disk.remove(made);
   } else {
-    syncDirectory(made);
-    renameSync(made, path);
+    disk.syncDirectory(made);
+    disk.rename(made, path);
   }
-  syncDirectory(path);
-  syncDirectory(dirname(path));
+  disk.syncDirectory(path);
+  disk.syncDirectory(dirname(path));
 }
 
 /** Makes what is in a segment durable: a writer that died may have left it in the page cache only. */
-export function syncSegment(data: string, firstLsn: number): void {
+export function syncSegment(data: string, firstLsn: number, disk: Disk): void {
   const path = segmentPath(data, firstLsn);
   const file = join(path, DATA_FILE);
-  if (!existsSync(file)) return;
-  const fd = openSync(file, 'r');
-  try {
-    fsyncSync(fd);
-  } finally {
-    closeSync(fd);
-  }
-  syncDirectory(path);
+  if (!disk.exists(file)) return;
+  disk.syncFile(file);
+  disk.syncDirectory(path);
 }
 
 /** Makes a directory and its parents, each durable in its own parent, the directory in any case. */
-export function makeDirectory(path: string): void {
-  const first = mkdirSync(path, { recursive: true });
-  const last = dirname(resolve(first ?? path));
-  for (let at = dirname(resolve(path)); ; at = dirname(at)) {
-    syncDirectory(at);
-    if (at === last || at === dirname(at)) return;
+export function makeDirectory(path: string, disk: Disk = LOCAL_DISK): void {
+  const whole = resolve(path);
+  const parent = dirname(whole);
+  if (!disk.exists(whole)) {
+    if (!disk.exists(parent)) makeDirectory(parent, disk);
+    disk.makeDirectory(whole);
   }
-}
-
-/** Makes the names in a directory durable. */
-export function syncDirectory(path: string): void {
-  const fd = openSync(path, 'r');
-  try {
-    fsyncSync(fd);
-  } finally {
-    closeSync(fd);
-  }
+  disk.syncDirectory(parent);
 }

@@ -70,6 +70,6 @@ export async function settled(front: Front, reader: ReaderClient): Promise<void>
   do {
     await front.whenIdle();
     await reader.whenIdle();
-    await new Promise((resolve) => setImmediate(resolve));
+    await front.nextTurn();
   } while (front.inFlight > 0 || reader.isBusy);
 }

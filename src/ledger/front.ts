@@ -3,7 +3,7 @@ import type { Control } from '../../engine/control.js';
 import { type Bell, RingConsumer, RingProducer } from '../../engine/mailbox.js';
 import type { CommandEncoder } from './encoder.js';
 
-/** Commands a front may have under way at a time: what the admission bound counts. */
+/** Commands a front may have under way at a time, unless it is told otherwise: what the admission bound counts. */
 export const IN_FLIGHT_MAX = 131072;
 /** Commands written before the shards are rung although the event loop has not come round. */
 const FLUSH_EVERY = 64;
@@ -33,6 +33,10 @@ export interface FrontWiring {
   readonly results: readonly SharedArrayBuffer[];
   /** Ledger time, ms since the epoch. */
   now(): number;
+  /** Runs something in a later turn of the event loop. Default: `setImmediate`. */
+  readonly defer?: (then: () => void) => void;
+  /** Default {@link IN_FLIGHT_MAX}. */
+  readonly inFlightMax?: number;
 }
 
 /**
@@ -53,11 +57,11 @@ export class Front {
   private readonly bell: Bell;
   private readonly reserved: Float64Array;
   private readonly spilled: Spilled[][];
-  private readonly handlers: (Handler | undefined)[] = new Array(IN_FLIGHT_MAX).fill(undefined);
-  private readonly tags = new Float64Array(IN_FLIGHT_MAX);
-  private readonly resultBytes = new Uint16Array(IN_FLIGHT_MAX);
-  private readonly free = new Int32Array(IN_FLIGHT_MAX);
-  private freeCount = IN_FLIGHT_MAX;
+  private readonly handlers: (Handler | undefined)[];
+  private readonly tags: Float64Array;
+  private readonly resultBytes: Uint16Array;
+  private readonly free: Int32Array;
+  private freeCount: number;
   private unflushed = 0;
   private isFlushPlanned = false;
   private watchers = 0;
@@ -66,6 +70,7 @@ export class Front {
   private readonly oneCommit = new Float64Array(3);
   private readonly idle: (() => void)[] = [];
   private readonly now: () => number;
+  private readonly defer: (then: () => void) => void;
   private readonly frontNumber: number;
   /** Called after a run of answers was passed on. */
   onAnswered: (() => void) | undefined;
@@ -73,6 +78,13 @@ export class Front {
   constructor(wiring: FrontWiring) {
     this.control = wiring.control;
     this.now = wiring.now;
+    this.defer = wiring.defer ?? setImmediate;
+    const max = wiring.inFlightMax ?? IN_FLIGHT_MAX;
+    this.handlers = new Array(max).fill(undefined);
+    this.tags = new Float64Array(max);
+    this.resultBytes = new Uint16Array(max);
+    this.free = Int32Array.from({ length: max }, (_, i) => max - 1 - i);
+    this.freeCount = max;
     this.rings = wiring.commands.map((buffer) => new RingProducer(buffer));
     this.answers = wiring.results.map((buffer) => new RingConsumer(buffer));
     this.shardBells = wiring.commands.map((_, shard) => this.control.shardBell(shard));
@@ -80,7 +92,6 @@ export class Front {
     this.frontNumber = wiring.front;
     this.reserved = new Float64Array(this.rings.length);
     this.spilled = this.rings.map(() => []);
-    for (let i = 0; i < IN_FLIGHT_MAX; i++) this.free[i] = IN_FLIGHT_MAX - 1 - i;
     this.timesSeen = this.control.commits();
     this.bell.arm();
   }
@@ -90,7 +101,7 @@ export class Front {
   }
 
   get inFlight(): number {
-    return IN_FLIGHT_MAX - this.freeCount;
+    return this.free.length - this.freeCount;
   }
 
   /** Whether `count` more commands would be admitted. */
@@ -196,7 +207,7 @@ export class Front {
     if (++this.unflushed >= FLUSH_EVERY) this.flush();
     else if (!this.isFlushPlanned) {
       this.isFlushPlanned = true;
-      setImmediate(this.plannedFlush);
+      this.defer(this.plannedFlush);
     }
   }
 
@@ -300,6 +311,11 @@ export class Front {
       if (lsn >= first) return this.times[at + 2]!;
     }
     return undefined;
+  }
+
+  /** Resolves in a later turn of the event loop. */
+  nextTurn(): Promise<void> {
+    return new Promise((resolve) => this.defer(resolve));
   }
 
   /** Resolves when nothing is in flight. */

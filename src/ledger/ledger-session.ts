@@ -164,7 +164,7 @@ export class LedgerSession implements Session {
       encoder.resultBytes = READ_RESULT_BYTES;
       const answer = this.call();
       if ('ok' in answer) {
-        await new Promise((resolve) => setImmediate(resolve));
+        await this.host.front.nextTurn();
         continue;
       }
       const read = await answer;
@@ -288,7 +288,7 @@ export class LedgerSession implements Session {
       const call = this.call();
       if ('ok' in call) {
         if (!waits) return call;
-        await new Promise((resolve) => setImmediate(resolve));
+        await this.host.front.nextTurn();
         continue;
       }
       const answer = await call;

@@ -1,9 +1,8 @@
 import type { Fact, FactReader } from './facts.js';
+import type { FactsAnswer } from './stored-facts.js';
 
 /** What the reader's thread says to a question. */
-export type ReaderReply =
-  | { readonly request: number; readonly facts: readonly Fact[] }
-  | { readonly request: number; readonly failure: string };
+export type ReaderReply = { readonly request: number } & FactsAnswer;
 
 /** A port to the reader's thread, or the thread itself. */
 export interface ReaderPort {

@@ -54,13 +54,18 @@ function monotonicMs(): number {
   return seconds * 1000 + nanos / 1e6;
 }
 
-export function startClock(lastCommitMs: number): Clock {
-  return { startMs: Math.max(lastCommitMs, Date.now()), monotonicMs: monotonicMs() };
+/** @param wallMs and `monotonic` are the machine's clocks unless a test has others */
+export function startClock(
+  lastCommitMs: number,
+  wallMs: number = Date.now(),
+  monotonic: number = monotonicMs(),
+): Clock {
+  return { startMs: Math.max(lastCommitMs, wallMs), monotonicMs: monotonic };
 }
 
 /** Whole milliseconds since the epoch. */
-export function ledgerTime(clock: Clock): number {
-  return Math.floor(clock.startMs + monotonicMs() - clock.monotonicMs);
+export function ledgerTime(clock: Clock, monotonic: number = monotonicMs()): number {
+  return Math.floor(clock.startMs + monotonic - clock.monotonicMs);
 }
 
 /** What the writer thread is started with. */

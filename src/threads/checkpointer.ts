@@ -2,6 +2,7 @@ import { setPriority } from 'node:os';
 import { parentPort, workerData } from 'node:worker_threads';
 import { Control } from '../../engine/control.js';
 import { Checkpointer } from '../../wal/checkpoint.js';
+import { CheckpointRounds } from '../../wal/checkpoint-rounds.js';
 import { DamagedLogError, NewerFormatError } from '../../wal/errors.js';
 import { openLogReader } from '../../wal/log.js';
 import { checkTail } from '../../wal/recover.js';
@@ -13,8 +14,6 @@ import type { CheckpointerData, CheckpointerStart } from '../ledger/wiring.js';
  */
 
 const LOOK_EVERY_MS = 250;
-/** A checkpoint is made so long after the last one if there is anything new. */
-const INTERVAL_MS = 30_000;
 /** Below the threads that answer: at full load it falls behind, about a tenth of a processor is left to it, and catches up afterwards. */
 const NICENESS = 10;
 
@@ -41,25 +40,10 @@ parentPort!.on('message', (message: CheckpointerStart | 'close') => {
 });
 
 function run(checkpointer: Checkpointer): void {
-  let triedAtMs = performance.now();
-  let hasFailed = false;
+  const rounds = new CheckpointRounds(checkpointer, records, shouldStop, complain);
   const look = (): void => {
-    const durable = control.durableLsn();
-    const { lsn: reached } = checkpointer.position;
-    const isLongAgo = performance.now() - triedAtMs >= INTERVAL_MS;
-    const isDue = isLongAgo ? durable > reached : durable - reached >= records && !hasFailed;
-    let isMore = false;
-    if (isDue && !shouldStop()) {
-      triedAtMs = performance.now();
-      try {
-        isMore = checkpointer.advance(durable, shouldStop);
-        hasFailed = false;
-      } catch (error) {
-        hasFailed = true;
-        complain(error as Error);
-      }
-      parentPort!.postMessage(checkpointer.position.lsn);
-    }
+    const { isMore, wasTried } = rounds.step(control.durableLsn(), performance.now());
+    if (wasTried) parentPort!.postMessage(checkpointer.position.lsn);
     timer = setTimeout(look, isMore ? 0 : LOOK_EVERY_MS);
   };
   look();
