@@ -7,6 +7,7 @@ import type { AccountInput, Outcome, Refusal, TransactionReply } from '../../eng
 import { type Ledger, type LedgerOptions, openLedger } from '../../src/ledger.js';
 import type { Caller, CompactSink, Permission, Session } from '../../src/session.js';
 import type { Command } from './model.js';
+import { perform } from './perform.js';
 
 /** Helpers of the tests that run the real ledger inside the test's process. */
 
@@ -206,27 +207,7 @@ export function compactBatch(session: Session, frame: readonly unknown[]): Promi
 
 /** Gives a command of the model to the real ledger. */
 export function execute(ledger: Ledger, command: Command): Promise<Outcome<object>> {
-  const session = ledger.as(command.caller);
-  switch (command.op) {
-    case 'transaction':
-      return session.transaction(command.body);
-    case 'post':
-      return session.post(command.id, command.body);
-    case 'void':
-      return session.void(command.id, command.body);
-    case 'reverse':
-      return session.reverse(command.original, command.body);
-    case 'status':
-      return session.status(command.id);
-    case 'createAccount':
-      return session.createAccount(command.body);
-    case 'updateAccount':
-      return session.updateAccount(command.id, command.body);
-    case 'account':
-      return session.account(command.id);
-    case 'balance':
-      return session.balance(command.id);
-  }
+  return perform(ledger.as(command.caller), command);
 }
 
 /** A caller of the role, or one that may all. */

@@ -41,6 +41,31 @@ export function readRecords(data: string): LoggedRecord[] {
   return records;
 }
 
+/** A record as it is stored. */
+export interface StoredRecord {
+  readonly lsn: number;
+  /** Of its commit, ms since the epoch. */
+  readonly timeMs: number;
+  readonly record: Uint8Array;
+}
+
+/** Every record with its bytes. */
+export function readLog(data: string): StoredRecord[] {
+  const records: StoredRecord[] = [];
+  const reader = openLogReader({ data });
+  try {
+    for (const batch of reader.batchesFrom(1)) {
+      const { timeMs } = batch;
+      forEachRecord(batch, (bytes, offset, size, lsn) => {
+        records.push({ lsn, timeMs, record: bytes.slice(offset, offset + size) });
+      });
+    }
+  } finally {
+    reader.close();
+  }
+  return records;
+}
+
 function toRecord(view: RecordView, lsn: number): LoggedRecord {
   const kind = KIND_NAMES.get(view.kind)!;
   const isAccount = kind === 'account' || kind === 'accountUpdate';

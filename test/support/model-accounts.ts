@@ -2,15 +2,18 @@ import canonicalize from 'canonicalize';
 import type { Code } from '../../engine/codes.js';
 import type { AccountInput, AccountUpdateInput } from '../../engine/types.js';
 import type { Caller } from '../../src/session.js';
-import { may } from './model-rights.js';
+import { may, mayTouch } from './model-rights.js';
 import { balanceOf, type ModelAccount, pendingIn, pendingOut, withinLimits } from './model-state.js';
 import { allowed, refused, type Verdict } from './model-verdict.js';
+import { accountFaults } from './statics.js';
 
 /** The accounts of the naive model, by tenant and id. */
 export type Accounts = Map<string, ModelAccount>;
 
 export function createAccount(accounts: Accounts, caller: Caller, body: AccountInput): Verdict {
-  if (!may(caller, 'accounts:create')) return refused(['forbidden']);
+  const faults = accountFaults(body);
+  if (!may(caller, 'accounts:create') || !mayTouch(caller, [{ account: body.id }])) faults.add('forbidden');
+  if (faults.size > 0) return refused(faults);
   const bounded = body.type === 'asset' || body.type === 'liability';
   const filled = {
     min: body.min_balance === undefined ? (bounded ? 0n : null) : limitOf(body.min_balance),
@@ -35,6 +38,9 @@ export function createAccount(accounts: Accounts, caller: Caller, body: AccountI
     if (known.created.filled !== created.filled) return refused(['account_exists']);
     return { codes: new Set(['duplicate', 'account_exists']) };
   }
+  // An empty account would break it.
+  const breaks = (filled.min !== null && filled.min > 0n) || (filled.max !== null && filled.max < 0n);
+  if (breaks) return refused(['limit_exceeded']);
   const apply = () => {
     const sums = { debits: 0n, credits: 0n, debitsPending: 0n, creditsPending: 0n };
     const { id, currency, type } = body;
@@ -50,7 +56,7 @@ export function updateAccount(
   id: string,
   body: AccountUpdateInput,
 ): Verdict {
-  if (!may(caller, 'accounts:update')) return refused(['forbidden']);
+  if (!may(caller, 'accounts:update') || !mayTouch(caller, [{ account: id }])) return refused(['forbidden']);
   const account = accounts.get(`${caller.tenant}/${id}`);
   if (account === undefined) return refused(['account_not_found']);
   const codes = new Set<Code>();

@@ -20,6 +20,12 @@ export function allowed(code: 'ok' | 'duplicate'): Verdict {
   return { codes: new Set([code]) };
 }
 
+/** What reaches for accounts beyond the caller's prefixes is not done, whatever else stands against it. */
+export function beyondReach({ codes, shortages }: Verdict): Verdict {
+  const refusals = [...codes].filter((code) => code !== 'ok' && code !== 'duplicate');
+  return { codes: new Set([...refusals, 'forbidden']), ...(shortages !== undefined && { shortages }) };
+}
+
 /** The same content gives the same answer; the same part in another form may count as the same or not. */
 export function repeated(
   first: Ask,

@@ -25,6 +25,7 @@ import {
   amountLegs,
   amountsOf,
   askOf,
+  beyondReach,
   openTo,
   refused,
   repeated,
@@ -96,13 +97,13 @@ export class Model {
       case 'transaction':
         return this.create(caller, command.body);
       case 'post':
-        return this.post(caller, command.id, command.body);
+        return this.reached(caller, command.id, this.post(caller, command.id, command.body));
       case 'void':
-        return this.void(caller, command.id, command.body ?? {});
+        return this.reached(caller, command.id, this.void(caller, command.id, command.body ?? {}));
       case 'reverse':
-        return this.reverse(caller, command.original, command.body);
+        return this.reverseReached(caller, command.original, command.body);
       case 'status':
-        return this.status(caller, command.id);
+        return this.reached(caller, command.id, this.status(caller, command.id));
       case 'createAccount':
         return createAccount(this.state.accounts, caller, command.body);
       case 'updateAccount':
@@ -118,6 +119,12 @@ export class Model {
     if (hold.status !== 'pending') return;
     this.release(tenant, hold);
     hold.status = 'expired';
+  }
+
+  /** The accounts are the transaction's: a caller of limited reach must reach them all. */
+  private reached(caller: Caller, id: string, verdict: Verdict): Verdict {
+    const known = this.transaction(caller.tenant, id);
+    return known === undefined || mayTouch(caller, known.legs) ? verdict : beyondReach(verdict);
   }
 
   private create(caller: Caller, body: TransactionInput): Verdict {
@@ -237,6 +244,14 @@ export class Model {
     };
   }
 
+  /** Where a caller does not reach all accounts of the original, whether that or what else stands in the way is named is left open. */
+  private reverseReached(caller: Caller, originalId: string, body: ReversalInput): Verdict {
+    const verdict = this.reverse(caller, originalId, body);
+    const original = this.transaction(caller.tenant, originalId);
+    if (original === undefined || mayTouch(caller, original.posted)) return verdict;
+    return { ...verdict, codes: new Set([...verdict.codes, 'forbidden']) };
+  }
+
   private reverse(caller: Caller, originalId: string, body: ReversalInput): Verdict {
     const { tenant } = caller;
     const faults = partFaults(body, ['id']);
@@ -257,7 +272,7 @@ export class Model {
     if (part instanceof Set) return this.refusedReversal(tenant, original, body, part);
     const legs = mirrored(legsOfPart(original.posted, part));
     const obstacles = this.judge(tenant, legs, false, {});
-    return this.verdict(obstacles, openTo(original, body), (lsn) => {
+    const verdict = this.verdict(obstacles, openTo(original, body), (lsn) => {
       this.book(tenant, legs, 'posted', 1n);
       original.left = original.left.map((amount, index) => amount - part[index]!);
       original.reversals.push(body.id);
@@ -270,6 +285,7 @@ export class Model {
         reverses: { original: originalId, ask },
       });
     });
+    return mayTouch(caller, legs) ? verdict : beyondReach(verdict);
   }
 
   /** The part itself is refused; what stands against it on the accounts may be named as well. */

@@ -1,7 +1,13 @@
 import canonicalize from 'canonicalize';
 import type { RefusalCode } from '../../engine/codes.js';
-import { AMOUNT_MAX, METADATA_BYTES_MAX, POSTINGS_MAX, POSTINGS_MIN } from '../../engine/limits.js';
-import type { PartInput, TransactionInput } from '../../engine/types.js';
+import {
+  AMOUNT_MAX,
+  GROUP_BYTES_MAX,
+  METADATA_BYTES_MAX,
+  POSTINGS_MAX,
+  POSTINGS_MIN,
+} from '../../engine/limits.js';
+import type { AccountInput, PartInput, TransactionInput } from '../../engine/types.js';
 
 /**
  * What the contract says of a body alone, before any account or id is looked at: written again from the contract,
@@ -112,25 +118,56 @@ function describedFaults(body: PartInput, faults: Set<RefusalCode>, fields: read
   if (Buffer.byteLength(metadata) > METADATA_BYTES_MAX) faults.add('too_large');
 }
 
+const CURRENCY = /^[A-Z0-9]{3,8}$/;
+const GROUP = /^[A-Za-z0-9_:@{}-]+(\.[A-Za-z0-9_:@{}-]+)*$/;
+const TYPES = ['asset', 'expense', 'liability', 'equity', 'revenue'];
+
+/** Every static fault of an account's body. */
+export function accountFaults(body: AccountInput): Set<RefusalCode> {
+  const faults = new Set<RefusalCode>();
+  if (!ID.test(body.id) || !CURRENCY.test(body.currency) || !TYPES.includes(body.type)) {
+    faults.add('invalid_request');
+  }
+  const { group, metadata } = body;
+  if (group !== undefined && (!GROUP.test(group) || group.length > GROUP_BYTES_MAX)) {
+    faults.add('invalid_request');
+  }
+  for (const limit of [body.min_balance, body.max_balance]) {
+    if (limit === undefined || limit === null) continue;
+    const isWhole = typeof limit === 'number' ? Number.isSafeInteger(limit) : /^-?\d{1,19}$/.test(`${limit}`);
+    if (!isWhole || BigInt(limit) > AMOUNT_MAX || BigInt(limit) < -AMOUNT_MAX) faults.add('invalid_amount');
+  }
+  if (metadata !== undefined && Buffer.byteLength(JSON.stringify(metadata)) > METADATA_BYTES_MAX) {
+    faults.add('too_large');
+  }
+  return faults;
+}
+
 export function sumOf(legs: readonly Leg[], side: Side): bigint {
   return legs.reduce((sum, leg) => (leg.side === side ? sum + leg.amount : sum), 0n);
 }
 
-/** The parts of a body that say nothing about amounts, as canonical text. */
+/** The parts of a body that say nothing about amounts, as canonical text; two times that name the same instant are the same. */
 export function descriptionOf(body: PartInput): string {
   return canonical([
     body.code ?? null,
     body.reference ?? null,
-    body.effective_at ?? null,
+    body.effective_at === undefined ? null : Date.parse(body.effective_at),
     body.metadata ?? null,
   ]);
 }
 
 /** Canonical content of a transaction: two bodies are copies of each other exactly when this is equal. */
 export function contentOf(body: TransactionInput): string {
-  const pending = body.pending === undefined || body.pending === false ? null : body.pending;
-  const options = [body.currency ?? null, pending === true ? {} : pending];
+  const options = [body.currency ?? null, pendingText(body.pending)];
   return `${legsText(legsOf(body))} ${canonical(options)} ${descriptionOf(body)}`;
+}
+
+/** `true` and `{}` are the same, so are an absent approval and `false`. */
+function pendingText(pending: TransactionInput['pending']): readonly unknown[] | null {
+  if (pending === undefined || pending === false) return null;
+  if (pending === true) return [null, false];
+  return [pending.expires_in ?? null, pending.approval === true];
 }
 
 /** In which of the three ways a part is given, and the amounts as given. */

@@ -1,0 +1,61 @@
+import { randomFrom } from '../support/random.js';
+
+/** Choices of one action: they depend on the seed and the action's number alone, so that an action can be left out. */
+export class Draw {
+  private readonly random: (below: number) => number;
+
+  constructor(seed: number, action: number) {
+    this.random = randomFrom(mixed(seed, action));
+  }
+
+  below(limit: number): number {
+    return this.random(limit);
+  }
+
+  between(least: number, most: number): number {
+    return least + this.random(most - least + 1);
+  }
+
+  chance(percent: number): boolean {
+    return this.random(100) < percent;
+  }
+
+  pick<T>(from: readonly T[]): T {
+    return from[this.random(from.length)]!;
+  }
+
+  /** One of the newest, most likely; any of all now and then. */
+  recent<T>(from: readonly T[], near = 12): T | undefined {
+    if (from.length === 0) return undefined;
+    if (this.chance(20)) return this.pick(from);
+    return from[from.length - 1 - this.random(Math.min(near, from.length))];
+  }
+
+  /** One of the names, as often as its weight says. */
+  weighted<T extends string>(weights: Readonly<Record<T, number>>): T {
+    const entries = Object.entries(weights) as [T, number][];
+    let left = this.random(entries.reduce((sum, [, weight]) => sum + weight, 0));
+    for (const [name, weight] of entries) {
+      if (left < weight) return name;
+      left -= weight;
+    }
+    throw new Error('no weight');
+  }
+
+  shuffled<T>(from: readonly T[]): T[] {
+    const items = from.slice();
+    for (let i = items.length - 1; i > 0; i--) {
+      const j = this.random(i + 1);
+      [items[i], items[j]] = [items[j]!, items[i]!];
+    }
+    return items;
+  }
+}
+
+/** Two numbers as one that looks like neither (the finalizer of MurmurHash3). */
+function mixed(a: number, b: number): number {
+  let h = Math.imul(a ^ 0x9e3779b9, 0x85ebca6b) ^ Math.imul(b + 0x7f4a7c15, 0xc2b2ae35);
+  h = Math.imul(h ^ (h >>> 16), 0x85ebca6b);
+  h = Math.imul(h ^ (h >>> 13), 0xc2b2ae35);
+  return (h ^ (h >>> 16)) >>> 0;
+}

@@ -1,0 +1,198 @@
+import type { TransactionInput } from '../../engine/types.js';
+import type { Caller } from '../../src/session.js';
+import type { Clients } from './clients.js';
+import type { Draw } from './draw.js';
+
+/** Several calls at once that get in each other's way: what a till, its twin and the office do in the same moment. */
+export class Storms {
+  constructor(private readonly clients: Clients) {}
+
+  raise(draw: Draw, caller: Caller): void {
+    const what = draw.weighted({
+      reversals: 20,
+      ends: 20,
+      copies: 15,
+      opposite: 15,
+      circle: 10,
+      change: 15,
+      tombstone: 12,
+      readers: 12,
+      spend: 15,
+      accounts: 5,
+    });
+    this[what](draw, caller);
+  }
+
+  private by(draw: Draw, tenant: string): Caller {
+    return this.clients.cast.caller(draw, tenant);
+  }
+
+  /** Two and three reversals of one original, and of a reversal of it. */
+  private reversals(draw: Draw, caller: Caller): void {
+    const { clients } = this;
+    const original = clients.aimed(draw, caller.tenant);
+    if (original === undefined) return;
+    for (let n = draw.between(2, 3); n > 0; n--) {
+      clients.reverseOf(draw, this.by(draw, caller.tenant), clients.id(draw), original);
+    }
+    this.ask(draw, caller, original.id);
+  }
+
+  /** Post, void and another post of one hold. */
+  private ends(draw: Draw, caller: Caller): void {
+    const { clients } = this;
+    const { tenant } = caller;
+    const hold = clients.aimed(draw, tenant, true);
+    if (hold === undefined) return;
+    const part = () => (draw.chance(50) ? {} : { amount: draw.between(1, 30) });
+    for (let n = draw.between(2, 4); n > 0; n--) {
+      const by = this.by(draw, tenant);
+      if (draw.chance(30)) clients.say(by, { op: 'void', caller: by, id: hold.id });
+      else clients.say(by, { op: 'post', caller: by, id: hold.id, body: part() });
+    }
+    if (draw.chance(50)) clients.reverseOf(draw, this.by(draw, tenant), clients.id(draw), hold);
+    this.ask(draw, caller, hold.id);
+  }
+
+  /** Copies of one body at once, one of them with another body under the same id. */
+  private copies(draw: Draw, caller: Caller): void {
+    const { clients } = this;
+    const body = this.sale(draw);
+    for (let n = draw.between(2, 4); n > 0; n--)
+      clients.transaction(draw, this.by(draw, caller.tenant), body);
+    const other = { ...body, amount: 1 };
+    if (draw.chance(50)) clients.transaction(draw, caller, other);
+    this.ask(draw, caller, body.id);
+  }
+
+  /** Transfers between two accounts in both directions. */
+  private opposite(draw: Draw, caller: Caller): void {
+    const { clients } = this;
+    const [a, b] = draw.shuffled(draw.pick(clients.cast.pools)) as [string, string];
+    for (let n = draw.between(2, 4); n > 0; n--) {
+      const [debit, credit] = n % 2 === 0 ? [a, b] : [b, a];
+      const body = { id: clients.id(draw), debit, credit, amount: draw.between(1, 60) };
+      clients.transaction(
+        draw,
+        this.by(draw, caller.tenant),
+        draw.chance(25) ? { ...body, pending: true } : body,
+      );
+    }
+    this.read(caller, [a, b]);
+  }
+
+  /** Three accounts, each paying the next. */
+  private circle(draw: Draw, caller: Caller): void {
+    const { clients } = this;
+    const ring = draw.shuffled(clients.cast.pools[0]!).slice(0, 3);
+    for (const [index, debit] of ring.entries()) {
+      const credit = ring[(index + 1) % ring.length]!;
+      clients.transaction(draw, caller, { id: clients.id(draw), debit, credit, amount: draw.between(1, 60) });
+    }
+    this.read(this.by(draw, caller.tenant), ring);
+  }
+
+  /** A limit, a freeze or a closing while money moves on the account. */
+  private change(draw: Draw, caller: Caller): void {
+    const { clients } = this;
+    const admin = clients.cast.admin(caller.tenant);
+    const account = draw.pick(clients.cast.pools[0]!);
+    const body = draw.pick([
+      { frozen: true },
+      { min_balance: draw.below(30) },
+      { max_balance: draw.between(10, 90) },
+      { closed: true },
+    ]);
+    this.spendOn(draw, caller.tenant, account, 2);
+    clients.say(admin, { op: 'updateAccount', caller: admin, id: account, body });
+    this.spendOn(draw, caller.tenant, account, 1);
+    this.read(admin, [account]);
+    if (draw.chance(70)) {
+      const undone = { frozen: false, closed: false };
+      clients.say(admin, { op: 'updateAccount', caller: admin, id: account, body: undone });
+    }
+  }
+
+  /** A void of an id that was never seen, while the transaction is on its way. */
+  private tombstone(draw: Draw, caller: Caller): void {
+    const { clients } = this;
+    const body = draw.chance(50) ? this.sale(draw) : { ...this.sale(draw), pending: true };
+    const voiding = () => clients.say(caller, { op: 'void', caller, id: body.id });
+    if (draw.chance(50)) voiding();
+    clients.transaction(draw, caller, body);
+    if (draw.chance(70)) voiding();
+    this.ask(draw, caller, body.id);
+  }
+
+  /** Two readers of two accounts, while money moves between them. */
+  private readers(draw: Draw, caller: Caller): void {
+    const { clients } = this;
+    const pool = draw.shuffled(clients.cast.pools[0]!);
+    const [a, b] = pool as [string, string];
+    this.read(caller, [a]);
+    clients.transaction(draw, caller, {
+      id: clients.id(draw),
+      debit: a,
+      credit: b,
+      amount: draw.between(1, 20),
+    });
+    clients.transaction(draw, caller, {
+      id: clients.id(draw),
+      debit: b,
+      credit: a,
+      amount: draw.between(1, 20),
+    });
+    this.read(this.by(draw, caller.tenant), [b, a]);
+    this.read(caller, [b]);
+  }
+
+  /** Several want the same scarce money. */
+  private spend(draw: Draw, caller: Caller): void {
+    const account = draw.pick(draw.pick(this.clients.cast.pools));
+    this.spendOn(draw, caller.tenant, account, draw.between(2, 4));
+    this.read(caller, [account]);
+  }
+
+  private spendOn(draw: Draw, tenant: string, account: string, times: number): void {
+    const { clients } = this;
+    const pool = clients.cast.pools.find((ids) => ids.includes(account))!;
+    for (let n = times; n > 0; n--) {
+      const other = draw.pick(pool);
+      const [debit, credit] = draw.chance(50) ? [account, other] : [other, account];
+      const body = { id: clients.id(draw), debit, credit, amount: draw.between(5, 60) };
+      const pending = { expires_in: draw.between(1, 3) };
+      clients.transaction(draw, this.by(draw, tenant), draw.chance(30) ? { ...body, pending } : body);
+    }
+  }
+
+  /** One account made by two who do not agree. */
+  private accounts(draw: Draw, caller: Caller): void {
+    const { clients } = this;
+    const given = draw.pick(clients.cast.accounts);
+    const other = { ...given, max_balance: 77 };
+    for (const body of draw.shuffled([given, other, given])) {
+      const by = draw.chance(70) ? clients.cast.admin(caller.tenant) : this.by(draw, caller.tenant);
+      clients.say(by, { op: 'createAccount', caller: by, body });
+    }
+    this.read(caller, [given.id]);
+  }
+
+  private sale(draw: Draw): TransactionInput {
+    const { clients } = this;
+    const pool = draw.pick(clients.cast.pools);
+    return {
+      id: clients.id(draw),
+      debit: draw.pick(pool),
+      credit: draw.pick(pool),
+      amount: draw.between(1, 40),
+    };
+  }
+
+  private ask(draw: Draw, caller: Caller, id: string): void {
+    if (draw.chance(60)) this.clients.say(caller, { op: 'status', caller, id });
+  }
+
+  private read(caller: Caller, ids: readonly string[]): void {
+    for (const id of ids) this.clients.say(caller, { op: 'balance', caller, id });
+  }
+}
