@@ -73,9 +73,9 @@ export class Auditor {
     this.seen = records.slice();
   }
 
-  /** Everything the books know of, for questions about all of it. */
-  get subjects(): { readonly accounts: readonly string[]; readonly transactions: readonly string[] } {
-    return { accounts: [...this.books.changedAt.keys()], transactions: [...this.books.known.keys()] };
+  /** The kinds of the records that were judged. */
+  get kinds(): readonly LogFact['kind'][] {
+    return this.facts.map((fact) => fact.kind);
   }
 
   /** What was there at the last audit is there still, and whatever was told is there. */

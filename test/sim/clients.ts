@@ -1,4 +1,4 @@
-import type { TransactionInput } from '../../engine/types.js';
+import type { BalanceBody, TransactionInput } from '../../engine/types.js';
 import type { Caller } from '../../src/session.js';
 import type { Command } from '../support/model.js';
 import { type Leg, legsOf, transactionFaults } from '../support/statics.js';
@@ -38,13 +38,16 @@ const ACTIONS = {
   status: 5,
   balance: 6,
   account: 3,
-  update: 4,
-  create: 2,
-  again: 7,
+  update: 5,
+  create: 3,
+  again: 6,
   mind: 3,
   fault: 2,
   storm: 9,
 } as const;
+
+/** Answers that clients look back at. */
+const ANSWERS_REMEMBERED = 60;
 
 /** A transaction that some client has sent, whatever became of it. */
 export interface Sent {
@@ -53,6 +56,8 @@ export interface Sent {
   readonly legs: readonly Leg[];
   readonly isHold: boolean;
   readonly body: TransactionInput | undefined;
+  /** What led to it. */
+  readonly deed: Deed | undefined;
 }
 
 /**
@@ -137,7 +142,7 @@ export class Clients {
     }
     const tenant = cast.tenants[k];
     if (tenant === undefined) return;
-    const bodies = cast.accounts.filter((_, index) => index < 6 || draw.chance(70));
+    const bodies = cast.accounts.filter((_, index) => index < 6 || draw.chance(85));
     this.start(cast.admin(tenant), { kind: 'accounts', bodies });
   }
 
@@ -176,11 +181,9 @@ export class Clients {
       case 'account':
         this.say(caller, { op: what, caller, id: draw.pick(cast.accounts).id });
         break;
-      case 'update': {
-        const account = draw.chance(95) ? draw.pick(cast.accounts).id : 'ghost';
-        this.say(caller, { op: 'updateAccount', caller, id: account, body: updateBody(draw) });
+      case 'update':
+        this.update(draw, caller);
         break;
-      }
       case 'create':
         this.say(caller, { op: 'createAccount', caller, body: accountBody(draw, cast) });
         break;
@@ -197,6 +200,30 @@ export class Clients {
         this.storms.raise(draw, caller);
         break;
     }
+  }
+
+  /** Any change; or the closing of an account that was seen empty, which else would hardly ever be done. */
+  private update(draw: Draw, caller: Caller): void {
+    const empty = draw.chance(30) ? this.seenEmpty(caller.tenant) : undefined;
+    if (empty !== undefined) {
+      const admin = this.cast.admin(caller.tenant);
+      this.say(admin, { op: 'updateAccount', caller: admin, id: empty, body: { closed: true } });
+      return;
+    }
+    const id = draw.chance(95) ? draw.pick(this.cast.accounts).id : 'ghost';
+    this.say(caller, { op: 'updateAccount', caller, id, body: updateBody(draw) });
+  }
+
+  /** An account of the tenant that had nothing on it when it was read last. */
+  private seenEmpty(tenant: string): string | undefined {
+    const reads = this.history.answers.slice(-ANSWERS_REMEMBERED).flatMap(({ caller, deeds }) => {
+      const outcome = caller.tenant === tenant ? deeds[0]?.result?.outcome : undefined;
+      return outcome?.ok && 'credits_pending' in outcome.body ? [outcome.body as BalanceBody] : [];
+    });
+    const newest = new Map(reads.map((body) => [body.account, body]));
+    return [...newest.values()].find(
+      (body) => body.balance === 0n && body.debits_pending === 0n && body.credits_pending === 0n,
+    )?.account;
   }
 
   /** Somebody waits for an answer: asks first, sends again, or gives up and closes the id. */
@@ -276,7 +303,7 @@ export class Clients {
   }
 
   private void(draw: Draw, caller: Caller, id: string): void {
-    this.note({ tenant: caller.tenant, id, legs: [], isHold: false, body: undefined });
+    this.sent.push({ tenant: caller.tenant, id, legs: [], isHold: false, body: undefined, deed: undefined });
     this.say(caller, { op: 'void', caller, id, body: draw.chance(70) ? {} : description(draw) });
   }
 
@@ -291,15 +318,20 @@ export class Clients {
     const legs = original.legs.map(
       (leg) => ({ ...leg, side: leg.side === 'debit' ? 'credit' : 'debit' }) as Leg,
     );
-    this.note({ tenant: caller.tenant, id, legs, isHold: false, body: undefined });
-    this.say(caller, { op: 'reverse', caller, original: original.id, body });
+    const call = this.start(caller, {
+      kind: 'map',
+      command: { op: 'reverse', caller, original: original.id, body },
+    });
+    this.sent.push({ tenant: caller.tenant, id, legs, isHold: false, body: undefined, deed: call.deeds[0] });
   }
 
-  /** A transaction of the tenant that was sent, a newer one most likely. */
+  /** A transaction of the tenant that was sent: one of those known to be there most likely, and a newer one. */
   aimed(draw: Draw, tenant: string, isHold?: true): Sent | undefined {
-    const fitting = this.sent.filter(
-      (sent) => sent.tenant === tenant && (isHold === undefined || (sent.isHold && !draw.chance(5))),
-    );
+    const isKnown = draw.chance(80);
+    const fitting = this.sent.filter(({ tenant: of, isHold: holds, deed }) => {
+      const isWanted = of === tenant && (isHold === undefined || holds);
+      return isWanted && (!isKnown || deed?.result?.code === 'ok');
+    });
     return draw.recent(fitting, 6);
   }
 
@@ -312,22 +344,20 @@ export class Clients {
     this.start(caller, { kind: 'map', command });
   }
 
-  private start(caller: Caller, what: What): void {
+  private start(caller: Caller, what: What): Call {
     const call = this.history.start(this.action, caller, what);
     for (const deed of call.deeds) this.noteDeed(deed);
     // An answer of a frame may be there already: what was turned away is tried again.
     if (isTurnedAway(call.deeds[0]?.result?.code)) this.unsettled.push(call);
+    return call;
   }
 
-  private noteDeed({ command }: Deed): void {
+  private noteDeed(deed: Deed): void {
+    const { command } = deed;
     if (command.op !== 'transaction') return;
     const { body } = command;
     const isHold = body.pending !== undefined && body.pending !== false;
-    this.note({ tenant: command.caller.tenant, id: body.id, legs: legsOf(body), isHold, body });
-  }
-
-  private note(sent: Sent): void {
-    this.sent.push(sent);
+    this.sent.push({ tenant: command.caller.tenant, id: body.id, legs: legsOf(body), isHold, body, deed });
   }
 
   /** A frame has a number of its own. */

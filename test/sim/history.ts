@@ -12,6 +12,8 @@ export interface Connection {
   durable(): number;
   /** By how much {@link now} may differ from what a front saw at that moment, ms. Default 0. */
   readonly clockErrorMs?: number;
+  /** Whether a call may fail without an answer now: the process is dying, or what it asks for has rotted on the disk. */
+  isExcused?(): boolean;
 }
 
 /**
@@ -89,8 +91,16 @@ export class History {
     else answer = perform(session, what.command);
     answer.then(
       (outcome) => this.answered(call, () => call.takeOutcome(outcome)),
-      (error: unknown) => this.fault(new Error(`${String(error)}: ${describeCall(call)}`, { cause: error })),
+      (error: unknown) => this.failed(call, error),
     );
+  }
+
+  private failed(call: Call, error: unknown): void {
+    if (!call.isOpen) return;
+    if (this.connection?.isExcused?.()) {
+      call.isLost = true;
+      this.inFlight--;
+    } else this.fault(new Error(`${String(error)}: ${describeCall(call)}`, { cause: error }));
   }
 
   private readonly sink: CompactSink = {

@@ -18,7 +18,7 @@ const HUGE = (1n << 63n) - 1n;
 
 /** A transaction between accounts of one currency, most often; with every option now and then. */
 export function transactionBody(draw: Draw, cast: Cast, id: string): TransactionInput {
-  const what = draw.weighted({ short: 45, long: 32, wide: 2, mixed: 5, stray: 3, huge: 5, fund: 8 });
+  const what = draw.weighted({ short: 42, long: 32, wide: 3, mixed: 4, stray: 3, huge: 5, fund: 11 });
   const from = draw.pick(cast.pools);
   const described = description(draw);
   switch (what) {
@@ -167,8 +167,8 @@ export function accountBody(draw: Draw, cast: Cast): AccountInput {
   return draw.pick<AccountInput>([
     { ...given, max_balance: 500 },
     { ...given, type: 'asset' },
-    { ...given, min_balance: 5 },
-    { ...given, max_balance: '-3' },
+    { id: 'never', currency: 'EUR', type: 'asset', min_balance: 5 },
+    { id: '{a}:never', currency: 'EUR', type: 'revenue', max_balance: '-3' },
     { ...given, currency: 'eur' },
     { ...given, group: 'a..b' },
     { id: 'late', currency: 'EUR', type: 'asset', min_balance: -10n },
@@ -181,7 +181,8 @@ export function updateBody(draw: Draw): AccountUpdateInput {
   return draw.pick<AccountUpdateInput>([
     { frozen: true },
     { frozen: false },
-    { frozen: false },
+    { closed: true },
+    { closed: true },
     { frozen: false, closed: false },
     { frozen: false, closed: false, min_balance: null },
     { closed: true },

@@ -93,6 +93,8 @@ export class Model {
 
   decide(command: Command): Verdict {
     const { caller } = command;
+    const named = command.op === 'reverse' ? command.original : 'id' in command ? command.id : undefined;
+    if (named !== undefined && !ID.test(named)) return refused(['invalid_request']);
     switch (command.op) {
       case 'transaction':
         return this.create(caller, command.body);
@@ -161,6 +163,7 @@ export class Model {
   private post(caller: Caller, id: string, body: PartInput): Verdict {
     const faults = partFaults(body, []);
     if (!may(caller, 'transactions:end') && !may(caller, 'transactions:end_any')) faults.add('forbidden');
+    if (!mayTouch(caller, body.postings ?? [])) faults.add('forbidden');
     if (faults.size > 0) return refused(faults);
     const hold = this.transaction(caller.tenant, id);
     if (hold === undefined) return refused(['transaction_not_found']);
@@ -256,7 +259,8 @@ export class Model {
     const { tenant } = caller;
     const faults = partFaults(body, ['id']);
     if (!ID.test(body.id)) faults.add('invalid_request');
-    if (!may(caller, 'transactions:reverse')) faults.add('forbidden');
+    if (!may(caller, 'transactions:reverse') || !mayTouch(caller, body.postings ?? []))
+      faults.add('forbidden');
     if (faults.size > 0) return refused(faults);
     const original = this.transaction(tenant, originalId);
     const ask = askOf(body, original?.posted ?? [], false);
