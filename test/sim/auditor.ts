@@ -122,6 +122,9 @@ export class Auditor {
   private unexplained(windows: Windows, question: Question): never {
     const lines = [`no LSN from ${question.from} to ${question.to} explains`, `  ${question.text}`];
     if (question.why !== undefined) lines.push(`at LSN ${this.books.lsn} ${question.why}`);
+    if (question.earlyAt !== undefined) {
+      lines.push(`it was true at LSN ${question.earlyAt}, before what explains an answer that had been told`);
+    }
     for (const other of windows.behind(question)) {
       lines.push(
         `after an answer that is not explained by then (${other.why ?? 'nor what was told before it'})`,

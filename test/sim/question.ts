@@ -17,6 +17,8 @@ export class Question {
   /** Why the books, when last looked at, do not explain it; undefined when they do. */
   why: string | undefined = 'not looked at yet';
   isResolved = false;
+  /** An LSN at which the books explained it, before they explained what had been told when it was asked. */
+  earlyAt: number | undefined;
   /** Something that it rests on has changed since it was looked at. */
   isStale = true;
   keys: readonly string[] = [];

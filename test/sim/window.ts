@@ -32,7 +32,11 @@ export class Windows {
     let resolved = 0;
     for (const question of this.active) {
       if (question.isStale) question.look(books);
-      if (question.why !== undefined || question.toldBefore > this.told()) continue;
+      if (question.why !== undefined) continue;
+      if (question.toldBefore > this.told()) {
+        question.earlyAt = books.lsn;
+        continue;
+      }
       question.isResolved = true;
       resolved++;
     }
