@@ -6,7 +6,8 @@ import { encodeAccount, encodeAccountUpdate } from '../src/ledger/account-reques
 import { prefixOf } from '../src/ledger/caller.js';
 import { CommandEncoder, type Fault } from '../src/ledger/encoder.js';
 import { encodeEnd, encodeQuestion, encodeTransaction } from '../src/ledger/requests.js';
-import { composed, Dice, KEY, type Sent, World } from './support/world.js';
+import { Dice } from './support/dice.js';
+import { composed, KEY, type Sent, World } from './support/world.js';
 import { checkQuiet, checkReplies, dump, replayed } from './support/world-checks.js';
 
 /**

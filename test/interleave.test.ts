@@ -1,7 +1,8 @@
 import { describe, expect, test } from 'vitest';
 import { Op } from '../engine/command.js';
 import { parseLookup } from '../src/ledger/bodies.js';
-import { Dice, World } from './support/world.js';
+import { Dice } from './support/dice.js';
+import { World } from './support/world.js';
 import { checkQuiet, checkReplies, dump, replayed } from './support/world-checks.js';
 import { ACCOUNTS, CommandMaker, IDS, TENANTS } from './support/world-commands.js';
 

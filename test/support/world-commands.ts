@@ -13,7 +13,8 @@ import {
   putReversal,
   type ReversedLeg,
 } from '../../src/ledger/requests.js';
-import { composed, type Dice, KEY, type Sent, type World } from './world.js';
+import type { Dice } from './dice.js';
+import { composed, KEY, type Sent, type World } from './world.js';
 
 /** Random commands over so few accounts and ids that everything gets in each other's way. */
 

@@ -1,5 +1,6 @@
 import { Command, Op, Result } from '../../engine/command.js';
-import { Bell, RingConsumer, RingProducer, ringBuffer } from '../../engine/mailbox.js';
+import type { RingConsumer } from '../../engine/mailbox.js';
+import { RingProducer, ringBuffer } from '../../engine/mailbox.js';
 import { RecordView } from '../../engine/record.js';
 import { Shard } from '../../engine/shard.js';
 import { State } from '../../engine/state.js';
@@ -7,7 +8,8 @@ import type { CommandEncoder } from '../../src/ledger/encoder.js';
 import { BATCH_HEADER_BYTES } from '../../wal/batch.js';
 import type { LogStore } from '../../wal/store.js';
 import { Writer } from '../../wal/writer.js';
-import { randomFrom } from './random.js';
+import type { Dice } from './dice.js';
+import { BlockingActor, PausingBell, PausingRing, Scheduler } from './scheduler.js';
 
 /**
  * Shards, the log writer and one front in a single thread, over real rings and bells, with every choice drawn from a seed.
@@ -27,28 +29,8 @@ const LOG_RING_BYTES = 1 << 15;
 const CREDIT_BYTES = 2048;
 /** Turns after which a world that has not come to rest never will. */
 const TURNS_MAX = 40_000;
-/** Turns of others at most in a long pause, as if a thread had lost its core. */
-const LONG_TURNS = 30;
 /** The chance that terminals do something before a turn. */
 const TERMINALS_PERCENT = 40;
-
-/** Choices drawn from a seed. */
-export class Dice {
-  /** A whole number from 0 to n - 1. */
-  readonly below: (n: number) => number;
-
-  constructor(seed: number) {
-    this.below = randomFrom(seed);
-  }
-
-  chance(percent: number): boolean {
-    return this.below(100) < percent;
-  }
-
-  pick<T>(list: readonly T[]): T {
-    return list[this.below(list.length)]!;
-  }
-}
 
 /** One composed command, as it goes to a shard; it may be sent any number of times. */
 export interface Sent {
@@ -87,45 +69,6 @@ export function composed(
   return { op: encoder.op, tenant, by, id, shard: encoder.shard(shards), bytes };
 }
 
-/** A thread of the real thing. */
-interface Actor {
-  readonly bell: Bell;
-  readonly isRung: () => boolean;
-  readonly step: () => boolean;
-  phase: 'awake' | 'armed' | 'asleep';
-  isRunning: boolean;
-}
-
-class PausingRing extends RingConsumer {
-  constructor(
-    buffer: SharedArrayBuffer,
-    private readonly pause: () => void,
-  ) {
-    super(buffer);
-  }
-
-  override peek(): number {
-    this.pause();
-    return super.peek();
-  }
-}
-
-class PausingBell extends Bell {
-  constructor(
-    words: Int32Array,
-    index: number,
-    private readonly pause: () => void,
-  ) {
-    super(words, index);
-  }
-
-  override ring(): void {
-    this.pause();
-    super.ring();
-    this.pause();
-  }
-}
-
 export class World {
   readonly shards: readonly Shard[];
   /** Records by LSN - 1. */
@@ -135,32 +78,25 @@ export class World {
   now = 1_700_000_000_000;
   claimed = 0;
   durable = 0;
-  turns = 0;
   /** What the terminals do now and then, when it is their turn; they share the front's thread. */
   terminals: () => void = () => undefined;
-  /** What happens where an actor looks at shared memory: others take turns, if a test does not say otherwise. */
-  atLook: () => void = () => this.randomTurns();
-  private readonly actors: Actor[] = [];
+  private readonly scheduler: Scheduler;
+  private readonly actors: BlockingActor[] = [];
   private readonly commands: readonly RingProducer[];
   private readonly answers: readonly RingConsumer[];
-  private readonly shardBells: readonly Bell[];
+  private readonly shardBells: readonly PausingBell[];
   private readonly waiting = new Map<number, { sent: Sent; toldBefore: number }>();
   private nextSlot = 0;
-  /** The chance that others take turns where an actor looks at shared memory, and that they take many. Differs from world to world. */
-  private readonly pausePercent: number;
-  private readonly longPercent: number;
-
   constructor(
     readonly shardCount: number,
     credits: number,
     readonly dice: Dice,
   ) {
-    this.pausePercent = dice.pick([2, 8, 20]);
-    this.longPercent = dice.pick([0, 10, 30]);
-    const words = new Int32Array(shardCount + 2);
-    const pause = () => this.atLook();
+    this.scheduler = new Scheduler(dice, TURNS_MAX);
+    this.scheduler.beforeTurn = () => this.terminalsPerhaps();
+    const pause = this.scheduler.look;
     const numbers = Array.from({ length: shardCount }, (_, i) => i);
-    const bells = [...numbers, shardCount, shardCount + 1].map((i) => new PausingBell(words, i, pause));
+    const bells = [...numbers, shardCount, shardCount + 1].map(() => new PausingBell(pause));
     const writerBell = bells[shardCount]!;
     const frontBell = bells[shardCount + 1]!;
     this.shardBells = bells.slice(0, shardCount);
@@ -216,16 +152,29 @@ export class World {
     );
     this.commands = commands.map((buffer) => new RingProducer(buffer));
     this.answers = results.map((buffer) => new PausingRing(buffer, pause));
-    const isRung = (index: number) => () => words[index] === 0;
     this.shards.forEach((shard, i) => {
-      this.addActor(bells[i]!, isRung(i), () => shard.step());
+      this.addActor(bells[i]!, () => shard.step());
     });
-    this.addActor(writerBell, isRung(shardCount), () => writer.step());
-    this.addActor(frontBell, isRung(shardCount + 1), () => this.drainAnswers());
+    this.addActor(writerBell, () => writer.step());
+    this.addActor(frontBell, () => this.drainAnswers());
   }
 
-  private addActor(bell: Bell, isRung: () => boolean, step: () => boolean): void {
-    this.actors.push({ bell, isRung, step, phase: 'awake', isRunning: false });
+  private addActor(bell: PausingBell, step: () => boolean): void {
+    const actor = new BlockingActor(bell, step);
+    this.actors.push(actor);
+    this.scheduler.add(actor);
+  }
+
+  get turns(): number {
+    return this.scheduler.turns;
+  }
+
+  /** See {@link Scheduler.atLook}. */
+  get atLook(): () => void {
+    return this.scheduler.atLook;
+  }
+  set atLook(then: () => void) {
+    this.scheduler.atLook = then;
   }
 
   private memoryStore(): LogStore {
@@ -308,14 +257,6 @@ export class World {
     });
   }
 
-  /** Somewhere in a step, perhaps: others take turns. */
-  private randomTurns(): void {
-    let turns = 0;
-    if (this.dice.chance(this.pausePercent))
-      turns = this.dice.chance(this.longPercent) ? this.dice.below(LONG_TURNS) : 1;
-    for (; turns > 0; turns--) this.turn();
-  }
-
   /** One step of a shard, the writer or the front, for a test that says itself who goes when. */
   step(who: number | 'writer' | 'front'): void {
     const at = typeof who === 'number' ? who : this.shardCount + (who === 'writer' ? 0 : 1);
@@ -327,36 +268,22 @@ export class World {
     return this.actors[shard]!.step();
   }
 
+  private terminalsPerhaps(): void {
+    const { thread } = this.actors[this.actors.length - 1]!;
+    if (thread.isRunning || !this.dice.chance(TERMINALS_PERCENT)) return;
+    thread.isRunning = true;
+    this.terminals();
+    thread.isRunning = false;
+  }
+
   /** One turn of an actor that is awake and not amid a step, or of the terminals. @returns false when no actor is awake */
   turn(): boolean {
-    if (++this.turns > TURNS_MAX) throw new Error('the world does not come to rest');
-    const front = this.actors[this.actors.length - 1]!;
-    if (!front.isRunning && this.dice.chance(TERMINALS_PERCENT)) {
-      front.isRunning = true;
-      this.terminals();
-      front.isRunning = false;
-    }
-    const ready = this.actors.filter(
-      (actor) => !actor.isRunning && (actor.phase !== 'asleep' || actor.isRung()),
-    );
-    if (ready.length === 0) return false;
-    const actor = this.dice.pick(ready);
-    actor.isRunning = true;
-    if (actor.step()) {
-      if (actor.phase === 'armed') actor.bell.disarm();
-      actor.phase = 'awake';
-    } else if (actor.phase === 'armed') actor.phase = 'asleep';
-    else {
-      actor.bell.arm();
-      actor.phase = 'armed';
-    }
-    actor.isRunning = false;
-    return true;
+    return this.scheduler.turn();
   }
 
   /** Runs until all sleep and nobody has been rung. */
   rest(): void {
-    while (this.turn());
+    this.scheduler.rest();
   }
 
   /** The record at an LSN. */
