@@ -29,6 +29,8 @@ const CURRENCY_SHIFT = 8;
 const CURRENCIES_MAX = 1 << 24;
 
 const NAME_SEGMENT = 1 << 22;
+/** The first segment of names begins so small and doubles, so that a shard of few accounts takes little. */
+const NAME_FIRST = 1 << 14;
 
 /** What an account carries besides its figures. */
 interface Extras {
@@ -58,9 +60,8 @@ export class Accounts {
 
   /** Bytes held in columns, index and names. */
   get byteLength(): number {
-    return (
-      this.i64.byteLength + this.created.byteLength + this.index.byteLength + this.names.length * NAME_SEGMENT
-    );
+    const names = this.names.reduce((sum, segment) => sum + segment.length, 0);
+    return this.i64.byteLength + this.created.byteLength + this.index.byteLength + names;
   }
 
   /** The row of an account, or -1. `hash` is word 1 of {@link hashAccount}. */
@@ -116,11 +117,7 @@ export class Accounts {
     if (this.count === this.capacity) this.grow();
     const row = this.count++;
     const need = 5 + length;
-    if (this.names.length === 0 || this.nameEnd + need > NAME_SEGMENT) {
-      this.names.push(new Uint8Array(NAME_SEGMENT));
-      this.nameEnd = 0;
-    }
-    const segment = this.names[this.names.length - 1]!;
+    const segment = this.segmentFor(need);
     const from = this.nameEnd;
     segment[from] = tenant;
     segment[from + 1] = tenant >>> 8;
@@ -135,6 +132,24 @@ export class Accounts {
     this.created[row * 2 + 1] = c1;
     this.index.add(hash, row);
     return row;
+  }
+
+  /** The segment in which the next name has room, at {@link nameEnd}. */
+  private segmentFor(bytes: number): Uint8Array {
+    const { names } = this;
+    const last = names.at(-1);
+    if (last !== undefined && this.nameEnd + bytes <= last.length) return last;
+    let next: Uint8Array;
+    if (last !== undefined && last.length < NAME_SEGMENT) {
+      next = new Uint8Array(2 * last.length);
+      next.set(last);
+      names[names.length - 1] = next;
+    } else {
+      next = new Uint8Array(last === undefined ? NAME_FIRST : NAME_SEGMENT);
+      names.push(next);
+      this.nameEnd = 0;
+    }
+    return next;
   }
 
   private currencyIndex(currency: string): number {

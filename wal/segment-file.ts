@@ -43,17 +43,16 @@ export class SegmentFile {
 
   /** The last batch; undefined when the segment has none yet. Its commit number is held against the meta pages. */
   last(): Batch | undefined {
-    return this.#guard(this.firstLsn, () => {
-      const { meta } = this.#file.seek(Number.MAX_SAFE_INTEGER);
-      const index = this.#file.leafSize - 1;
-      const batch = this.#file.leafKey(index) === 0 ? undefined : this.#batch(index);
-      const commits = batch === undefined ? 0 : batch.commitNumber;
-      if (commits !== meta.txnid - 1) {
-        const lsn = batch === undefined ? this.firstLsn : batch.firstLsn + batch.count;
-        throw damaged(this.path, lsn, `the last batch is of commit ${commits} and not ${meta.txnid - 1}`);
-      }
-      return batch;
-    });
+    const { meta } = this.#guard(this.firstLsn, () => this.#file.seek(Number.MAX_SAFE_INTEGER));
+    const index = this.#file.leafSize - 1;
+    const key = this.#guard(this.firstLsn, () => this.#file.leafKey(index));
+    const batch = key === 0 ? undefined : this.#guard(Math.max(key, this.firstLsn), () => this.#batch(index));
+    const commits = batch === undefined ? 0 : batch.commitNumber;
+    if (commits !== meta.txnid - 1) {
+      const lsn = batch === undefined ? this.firstLsn : batch.firstLsn + batch.count;
+      throw damaged(this.path, lsn, `the last batch is of commit ${commits} and not ${meta.txnid - 1}`);
+    }
+    return batch;
   }
 
   /**
