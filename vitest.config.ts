@@ -12,6 +12,7 @@ const long = [
     'package',
     'races',
     'recovery',
+    'sim',
     'sim-auditor',
     'verify',
     'wal-log',

@@ -2,6 +2,7 @@ import { NewerRecordError } from '../engine/record.js';
 import type { Batch } from './batch.js';
 import { CheckpointFault, Stopped } from './checkpoint-block.js';
 import {
+  checkpointDirectory,
   idsPath,
   makeCheckpointDirectory,
   NO_CHECKPOINT,
@@ -119,10 +120,13 @@ export class Checkpointer {
         if (isFull) break;
       }
       if (end === undefined) return false;
+      const idsBytes = round.syncIds();
+      // The first run must not be there without the facts that it counts on, whatever order a disk keeps names in.
+      if (last === undefined) disk.syncDirectory(checkpointDirectory(data));
       const span = {
         from: position.lsn,
         end: positionAfter(end),
-        idsBytes: round.syncIds(),
+        idsBytes,
         ids: (last?.ids ?? 0) + round.facts,
       };
       this.runs = [

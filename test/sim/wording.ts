@@ -137,6 +137,8 @@ function portions(draw: Draw, legs: readonly Leg[]): PostingInput[] {
   const [debits, credits] = (['debit', 'credit'] as const).map((side) =>
     draw.shuffled(legs.filter((leg) => leg.side === side)),
   ) as [Leg[], Leg[]];
+  // Of a body that was at fault and had one side only.
+  if (debits.length === 0 || credits.length === 0) return strangers(legs);
   const parts: PostingInput[] = [];
   const pairs = draw.between(1, Math.max(1, Math.min(debits.length, credits.length)));
   for (let i = 0; i < pairs; i++) {
