@@ -40,6 +40,9 @@ const TAGS = ['{a}:', '{b}:', '', '{a}:', '{c}:', '', '{b}:', '{d}:'];
 /** Accounts between which amounts near the limit of a sum are moved. */
 export const VAULTS: readonly string[] = ['{a}:vault', 'vault'];
 
+/** A world that is hot has so few accounts that all money goes through them. */
+const HOT_PERCENT = 40;
+
 export class Cast {
   readonly tenants: readonly string[];
   readonly accounts: readonly AccountInput[];
@@ -54,7 +57,10 @@ export class Cast {
       this.accounts.flatMap((account) =>
         account.currency === currency && !VAULTS.includes(account.id) ? [account.id] : [],
       );
-    const [eur, usd, yen] = [ids('EUR'), ids('USD'), ids('JPY')];
+    const [all, usd, yen] = [ids('EUR'), ids('USD'), ids('JPY')];
+    // Without the house nobody would ever have money.
+    const hot = [all[0]!, ...draw.shuffled(all.slice(1)).slice(0, draw.between(2, 3))];
+    const eur = draw.chance(HOT_PERCENT) ? hot : all;
     this.pools = [eur, eur, eur, eur, usd, ...(yen.length > 1 ? [yen] : [])];
   }
 

@@ -5,7 +5,8 @@ import { type Leg, legsOf, transactionFaults } from '../support/statics.js';
 import type { Auditor } from './auditor.js';
 import { type Call, type Deed, describeCall, isTurnedAway, type What } from './call.js';
 import { Cast } from './cast.js';
-import { Draw } from './draw.js';
+import { Draw, swarm } from './draw.js';
+import { FollowUps } from './follow-ups.js';
 import type { Connection, History } from './history.js';
 import { Storms } from './storms.js';
 import {
@@ -41,9 +42,10 @@ const ACTIONS = {
   update: 5,
   create: 3,
   again: 6,
+  follow: 16,
   mind: 3,
   fault: 2,
-  storm: 9,
+  storm: 16,
 } as const;
 
 /** Answers that clients look back at. */
@@ -71,9 +73,11 @@ export class Clients {
   /** Transactions that were sent, the newest last. */
   readonly sent: Sent[] = [];
   private readonly history: History;
-  private readonly storms = new Storms(this);
+  private readonly storms: Storms;
+  private readonly followUps = new FollowUps(this);
   /** Calls that had no answer when the ledger went down, and those turned away: somebody is still waiting. */
   private unsettled: Call[] = [];
+  private readonly actions: Readonly<Record<keyof typeof ACTIONS, number>>;
   private readonly inFlightMax: number;
   private action = 0;
 
@@ -84,6 +88,9 @@ export class Clients {
   ) {
     this.history = auditor.history;
     this.cast = new Cast(seed);
+    this.storms = new Storms(this, seed);
+    // Whatever a world leaves out, money moves in it.
+    this.actions = { ...swarm(seed, -2, ACTIONS), transaction: ACTIONS.transaction, storm: ACTIONS.storm };
     this.inFlightMax = options.inFlightMax ?? 24;
   }
 
@@ -151,7 +158,7 @@ export class Clients {
     const tenant = cast.tenant(draw);
     const caller = cast.caller(draw, tenant);
     const id = cast.id(draw, this.action);
-    const what = draw.weighted(ACTIONS);
+    const what = draw.weighted(this.actions);
     switch (what) {
       case 'transaction':
         this.transaction(draw, caller, transactionBody(draw, cast, id));
@@ -189,6 +196,9 @@ export class Clients {
         break;
       case 'again':
         this.again(draw, caller);
+        break;
+      case 'follow':
+        this.followUps.act(draw, caller, this.history.answers);
         break;
       case 'mind':
         this.changeMind(draw, caller);

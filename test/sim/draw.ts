@@ -52,6 +52,25 @@ export class Draw {
   }
 }
 
+/**
+ * Weights for one world: some things more often than usual, some not at all. What drowns in a mixture of everything comes out where half of it
+ * is missing (Groce et al., Swarm Testing, 2012).
+ */
+export function swarm<T extends string>(
+  seed: number,
+  stream: number,
+  weights: Readonly<Record<T, number>>,
+): Record<T, number> {
+  const draw = new Draw(seed, stream);
+  const entries = Object.entries<number>(weights).map(([name, weight]) => [
+    name,
+    weight * draw.pick([0, 1, 1, 1, 3]),
+  ]);
+  return entries.some(([, weight]) => weight !== 0)
+    ? (Object.fromEntries(entries) as Record<T, number>)
+    : weights;
+}
+
 /** Two numbers as one that looks like neither (the finalizer of MurmurHash3). */
 function mixed(a: number, b: number): number {
   let h = Math.imul(a ^ 0x9e3779b9, 0x85ebca6b) ^ Math.imul(b + 0x7f4a7c15, 0xc2b2ae35);

@@ -117,7 +117,7 @@ function sharedKeys({ command }: Deed): string[] {
 }
 
 /** How likely a command led to a record: 0 when its answer says so, 2 when it has none; undefined when it cannot have. */
-function rankOf(deed: Deed, { lsn }: LogFact): number | undefined {
+function rankOf(deed: Deed, { lsn, kind }: LogFact): number | undefined {
   const { call, command, result } = deed;
   const { told, begun } = call;
   if (deed.made !== undefined || lsn <= begun.durable) return undefined;
@@ -139,6 +139,8 @@ function rankOf(deed: Deed, { lsn }: LogFact): number | undefined {
       return named === lsn ? 0 : 1;
     }
     case 'void':
+      // Whoever closed the id is told so; a hold's end is not told apart from a copy of it.
+      if (outcome!.created !== (kind === 'tombstone')) return undefined;
       return outcome!.created ? 0 : 1;
     default:
       return 1;

@@ -1,26 +1,35 @@
 import type { TransactionInput } from '../../engine/types.js';
 import type { Caller } from '../../src/session.js';
 import type { Clients } from './clients.js';
-import type { Draw } from './draw.js';
+import { type Draw, swarm } from './draw.js';
+
+const STORMS = {
+  reversals: 20,
+  ends: 20,
+  copies: 15,
+  opposite: 20,
+  circle: 12,
+  change: 15,
+  tombstone: 12,
+  readers: 15,
+  spend: 15,
+  purses: 15,
+  accounts: 5,
+} as const;
 
 /** Several calls at once that get in each other's way: what a till, its twin and the office do in the same moment. */
 export class Storms {
-  constructor(private readonly clients: Clients) {}
+  private readonly weights: Readonly<Record<keyof typeof STORMS, number>>;
+
+  constructor(
+    private readonly clients: Clients,
+    seed: number,
+  ) {
+    this.weights = swarm(seed, -3, STORMS);
+  }
 
   raise(draw: Draw, caller: Caller): void {
-    const what = draw.weighted({
-      reversals: 20,
-      ends: 20,
-      copies: 15,
-      opposite: 15,
-      circle: 10,
-      change: 15,
-      tombstone: 12,
-      readers: 12,
-      spend: 15,
-      accounts: 5,
-    });
-    this[what](draw, caller);
+    this[draw.weighted(this.weights)](draw, caller);
   }
 
   private by(draw: Draw, tenant: string): Caller {
@@ -163,6 +172,25 @@ export class Storms {
       const pending = { expires_in: draw.between(1, 3) };
       clients.transaction(draw, this.by(draw, tenant), draw.chance(30) ? { ...body, pending } : body);
     }
+  }
+
+  /** Several take the same from two accounts, as much as may be there once: each that has it from one stands in the way of the others. */
+  private purses(draw: Draw, caller: Caller): void {
+    const { clients } = this;
+    const [a, b, c] = draw.shuffled(draw.pick(clients.cast.pools)) as [string, string, string?];
+    const [fromA, fromB] = [draw.between(1, 40), draw.between(1, 40)];
+    for (let n = draw.between(2, 4); n > 0; n--) {
+      const from = [
+        { account: a, credit: fromA },
+        { account: b, credit: fromB },
+      ];
+      const body = {
+        id: clients.id(draw),
+        postings: [...draw.shuffled(from), { account: c ?? a, debit: fromA + fromB }],
+      };
+      clients.transaction(draw, this.by(draw, caller.tenant), body);
+    }
+    this.read(caller, [a, b]);
   }
 
   /** One account made by two who do not agree. */
