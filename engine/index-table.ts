@@ -3,6 +3,8 @@ const FIRST_SLOTS = 8;
 /** Full at 3/4: with doubling a slot of 8 bytes costs 10.7 to 21.3 bytes per entry. */
 const LOAD_NUMERATOR = 3;
 const LOAD_DENOMINATOR = 4;
+/** Stands for a part without rows: its one slot, which is free, ends every search. Shared and never written. */
+const NO_ROWS = new Int32Array(2);
 
 /**
  * An index from a 32-bit keyed hash to row numbers: open addressing in 256 parts that grow one by one, so that growing never stops
@@ -10,18 +12,13 @@ const LOAD_DENOMINATOR = 4;
  * {@link next} walk the candidates, the owner compares the rest.
  */
 export class IndexTable {
-  private readonly parts: Int32Array[] = [];
+  private readonly parts: Int32Array[] = new Array(PARTS).fill(NO_ROWS);
   private readonly counts = new Int32Array(PARTS);
-  private part: Int32Array;
+  private part: Int32Array = NO_ROWS;
   private slot = 0;
   private hash = 0;
   /** Bytes held by the index. */
   byteLength = 0;
-
-  constructor() {
-    for (let p = 0; p < PARTS; p++) this.parts.push(this.allocate(FIRST_SLOTS));
-    this.part = this.parts[0]!;
-  }
 
   private allocate(slots: number): Int32Array {
     this.byteLength += slots * 8;
@@ -59,6 +56,7 @@ export class IndexTable {
   add(hash: number, row: number): void {
     const p = hash >>> 24;
     let part = this.parts[p]!;
+    if (part === NO_ROWS) this.parts[p] = part = this.allocate(FIRST_SLOTS);
     const slots = part.length >>> 1;
     if (this.counts[p]! * LOAD_DENOMINATOR >= slots * LOAD_NUMERATOR) {
       const bigger = this.allocate(slots * 2);

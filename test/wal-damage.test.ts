@@ -81,6 +81,7 @@ describe('damage to the log', () => {
     const error = damageOf(() => openLog({ data: copy }))!;
     expect(error).toMatchObject({ data: copy, segment: String(first).padStart(16, '0') });
     expect(error.reason).toBe('the checksum of a batch does not match');
+    expect(error.lsn).toBe(last.lsn - 2);
     expect(error.message).toContain(`segment ${error.segment} at LSN ${error.lsn}`);
     expect(error.message).toContain(`kassa verify --data ${copy}`);
   });
@@ -114,9 +115,8 @@ describe('damage to the log', () => {
     const lasts = segments.map((_, index) => (segments[index + 1] ?? last.lsn + 1) - 3);
     lasts.forEach((lsn, index) => {
       const copy = damagedCopy((path) => flipBatch(path, segments[index]!, lsn, 80));
-      expect(damageOf(() => openLog({ data: copy }))?.segment).toBe(
-        String(segments[index]).padStart(16, '0'),
-      );
+      const segment = String(segments[index]).padStart(16, '0');
+      expect(damageOf(() => openLog({ data: copy }))).toMatchObject({ segment, lsn });
     });
   });
 
