@@ -295,6 +295,11 @@ export class Clients {
       const make = draw.chance(25) ? holdBody : transactionBody;
       return make(draw, cast, draw.pick(ids));
     });
+    this.batchOf(draw, caller, bodies);
+  }
+
+  /** Sends a batch in either form; the compact one leaves out what cannot be said in it. */
+  batchOf(draw: Draw, caller: Caller, bodies: readonly TransactionInput[]): void {
     const entries = bodies.map(compactFields);
     if (draw.chance(40)) {
       this.start(caller, { kind: 'batch', bodies });

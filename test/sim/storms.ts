@@ -14,6 +14,7 @@ const STORMS = {
   readers: 15,
   spend: 15,
   purses: 15,
+  batches: 15,
   accounts: 5,
 } as const;
 
@@ -191,6 +192,20 @@ export class Storms {
       clients.transaction(draw, this.by(draw, caller.tenant), body);
     }
     this.read(caller, [a, b]);
+  }
+
+  /** A batch in which one entry pays for the next, while others use its ids: each has to wait for the one before, whatever that waits for. */
+  private batches(draw: Draw, caller: Caller): void {
+    const { clients } = this;
+    const [a, b, c] = draw.shuffled(draw.pick(clients.cast.pools)) as [string, string, string?];
+    const bodies = Array.from({ length: draw.between(2, 5) }, (_, n): TransactionInput => {
+      const [debit, credit] = n % 2 === 0 ? [a, b] : [b, a];
+      return { id: clients.id(draw), debit, credit, amount: draw.between(1, 50) };
+    });
+    const rival = { id: draw.pick(bodies).id, debit: c ?? a, credit: b, amount: draw.between(20, 90) };
+    clients.transaction(draw, this.by(draw, caller.tenant), rival);
+    clients.batchOf(draw, caller, bodies);
+    if (draw.chance(40)) clients.batchOf(draw, caller, bodies);
   }
 
   /** One account made by two who do not agree. */
