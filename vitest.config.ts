@@ -3,6 +3,7 @@ import { defineConfig } from 'vitest/config';
 // Tests are compiled first (threads start from compiled files) and run from dist.
 const long = [
   ...[
+    'backup',
     'batch-order',
     'checkpoint',
     'client-chaos',

@@ -1,9 +1,11 @@
 #!/usr/bin/env node
 import { createRequire } from 'node:module';
 import { Command, CommanderError } from 'commander';
+import { backupCommand } from './cli/backup.js';
 import { benchCommand } from './cli/bench.js';
 import { configCommand } from './cli/config.js';
 import { EXIT } from './cli/exit.js';
+import { restoreCommand } from './cli/restore.js';
 import { serveCommand } from './cli/serve.js';
 import { tokenCommand } from './cli/token.js';
 import { verifyCommand } from './cli/verify.js';
@@ -19,6 +21,8 @@ for (const command of [
   serveCommand(),
   tokenCommand(),
   verifyCommand(),
+  backupCommand(),
+  restoreCommand(),
   configCommand(),
   demoCommand(),
   benchCommand(),

@@ -1,5 +1,6 @@
 import type { Worker } from 'node:worker_threads';
 import { SHARDS_MAX } from '../engine/limits.js';
+import { checkForUse } from '../wal/unfinished.js';
 import { AttachedThreads } from './ledger/attached.js';
 import { type CallerPrefix, prefixOf } from './ledger/caller.js';
 import { LedgerSession } from './ledger/ledger-session.js';
@@ -79,13 +80,14 @@ export interface Ledger {
  * - Refusals are values (`ok: false`); a promise is rejected only by a bug or when the ledger died.
  * - If a thread dies or a commit fails the whole ledger stops (see `onFatal`): no answer is given that could not be kept.
  *
- * @throws DirectoryInUseError, DamagedLogError, NewerFormatError, or what the file system says
+ * @throws DirectoryInUseError, NotForUseError (a backup, an unfinished restore or import), DamagedLogError, NewerFormatError, or what the file system says
  */
 export async function openLedger(options: LedgerOptions): Promise<Ledger> {
   const shards = options.shards ?? 1;
   if (!Number.isInteger(shards) || shards < 1 || shards > SHARDS_MAX) {
     throw new RangeError(`shards: a whole number from 1 to ${SHARDS_MAX}, not ${shards}`);
   }
+  checkForUse(options.data);
   return new OpenLedger(await startThreads({ ...options, shards }));
 }
 

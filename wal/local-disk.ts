@@ -67,12 +67,16 @@ class LmdbEntries implements EntryWriter {
   private value: Uint8Array = this.key;
   private readonly putValue = (): void => this.db.putSync(this.key, this.value);
 
-  /** @param path of an empty directory */
-  constructor(path: string) {
+  /**
+   * @param path of an empty directory
+   * @param isSynced whether each commit is; if not, the file has to be synced before anybody relies on it
+   */
+  constructor(path: string, isSynced: boolean) {
     this.db = open<Uint8Array, Uint8Array>({
       path,
       noSubdir: false,
       overlappingSync: false,
+      noSync: !isSynced,
       keyEncoding: 'binary',
       encoding: 'binary',
       // Not in the package's types: keeps it from queueing anything for a later turn of the event loop.
@@ -143,7 +147,7 @@ class LocalDisk implements Disk {
   }
 
   createEntries(directory: string): EntryWriter {
-    return new LmdbEntries(directory);
+    return new LmdbEntries(directory, true);
   }
 
   openEntries(directory: string): EntryReader {
@@ -153,3 +157,8 @@ class LocalDisk implements Disk {
 
 /** The disk of the operating system. */
 export const LOCAL_DISK: Disk = new LocalDisk();
+
+/** Starts the entries of a segment in an empty directory; its commits are not synced. */
+export function createUnsyncedEntries(directory: string): EntryWriter {
+  return new LmdbEntries(directory, false);
+}

@@ -59,7 +59,7 @@ export function* checkedBatches(
   }
 }
 
-function checkFollows(path: string, batch: Batch, end: LogPosition, commitNumber: number): void {
+export function checkFollows(path: string, batch: Batch, end: LogPosition, commitNumber: number): void {
   const { firstLsn } = batch;
   if (firstLsn !== end.lsn + 1) throw damaged(path, end.lsn + 1, `the next batch starts at LSN ${firstLsn}`);
   if (Buffer.compare(batch.prevHash, end.hash) !== 0) {

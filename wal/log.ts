@@ -23,7 +23,7 @@ export { checkedBatches, openLogReader } from './log-reader.js';
  * Left free on the disk. A full disk must be found before LMDB finds it: when a write fails, lmdb 3.5.6 composes its
  * message beyond the end of its buffer (mdb_page_flush), and one in six such failures aborted the whole process.
  */
-const FREE_BYTES_MIN = 8 << 20;
+export const FREE_BYTES_MIN = 8 << 20;
 
 export interface OpenLogOptions {
   /** The data directory; made when it is not there. The caller holds its lock. */

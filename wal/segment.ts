@@ -39,7 +39,7 @@ const NAME = /^\d{16}$/;
 const NEW_PREFIX = 'new-';
 
 /** Pages that a commit may need beside its value's: a new path through the tree and LMDB's own bookkeeping. */
-const TREE_PAGES_PER_COMMIT = 12;
+export const TREE_PAGES_PER_COMMIT = 12;
 
 export function logDirectory(data: string): string {
   return join(data, 'log');
@@ -176,7 +176,7 @@ export class SegmentWriter {
 }
 
 /** Gives a segment its name, at once and durably; who writes it goes on with the files that are open. */
-function nameSegment(made: string, path: string, disk: Disk): void {
+export function nameSegment(made: string, path: string, disk: Disk): void {
   if (disk.exists(path)) {
     disk.rename(join(made, DATA_FILE), join(path, DATA_FILE));
     disk.remove(made);

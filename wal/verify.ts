@@ -1,6 +1,8 @@
 import { existsSync } from 'node:fs';
 import { NewerRecordError } from '../engine/record.js';
 import { State } from '../engine/state.js';
+import { manifestProblems } from './backup-check.js';
+import { isBackup } from './backup-manifest.js';
 import { type Batch, hashBatch, NO_HASH } from './batch.js';
 import { CheckpointFault } from './checkpoint-block.js';
 import { checkpointDirectory, type Run, readRuns } from './checkpoint-files.js';
@@ -88,6 +90,7 @@ class Verification {
       runs = this.readCheckpoint(ledger);
       await this.replay(audit, runs, ledger, total);
     }
+    if (isBackup(data)) this.checkManifest();
     return {
       ok: this.findings.length === 0,
       findings: this.findings,
@@ -153,6 +156,12 @@ class Verification {
       }
     }
     return undefined;
+  }
+
+  private checkManifest(): void {
+    this.guard(() => {
+      for (const problem of manifestProblems(this.data)) this.find('backup', problem);
+    });
   }
 
   private readCheckpoint(ledger: LedgerIdentity): readonly Run[] {

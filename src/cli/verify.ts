@@ -3,11 +3,14 @@ import type { VerifyReport } from '../../wal/verify.js';
 import { resolveConfig } from '../config.js';
 import { EXIT, exitWith } from './exit.js';
 import { addConfigOptions } from './options.js';
+import { Progress } from './progress.js';
 import { paint } from './style.js';
 
 export function verifyCommand(): Command {
   return addConfigOptions(new Command('verify'), ['data'])
-    .description('check a data directory from its first byte to its last; the server must be stopped')
+    .description(
+      'check a data directory (the server must be stopped) or a backup from its first byte to its last',
+    )
     .option('--json', 'print the report as JSON')
     .action(verifyData);
 }
@@ -17,7 +20,10 @@ async function verifyData(flags: { data?: string; json?: true }): Promise<void> 
     const { data } = resolveConfig(flags).config;
     const { verify } = await import('../../wal/verify.js');
     const progress = new Progress();
-    const report = await verify({ data, onProgress: (p) => progress.show(p) });
+    const report = await verify({
+      data,
+      onProgress: ({ phase, done, total }) => progress.show(phase, done, total, 'records'),
+    });
     progress.clear();
     process.stdout.write(flags.json ? `${JSON.stringify(report, null, 2)}\n` : describe(report));
     process.exitCode = report.ok ? 0 : EXIT.findings;
@@ -38,22 +44,4 @@ function describe(report: VerifyReport): string {
       : paint('red', `${report.findings.length} findings`, process.stdout),
   );
   return `${lines.join('\n')}\n`;
-}
-
-/** One line on a terminal that is written over; nothing elsewhere. */
-class Progress {
-  private shownAtMs = 0;
-
-  show({ phase, done, total }: { phase: string; done: number; total: number }): void {
-    if (!process.stderr.isTTY) return;
-    const nowMs = performance.now();
-    if (nowMs - this.shownAtMs < 100 && done < total) return;
-    this.shownAtMs = nowMs;
-    const share = total > 0 ? ` ${Math.floor((100 * done) / total)} %` : '';
-    process.stderr.write(`\r\u001b[K${phase}${share}`);
-  }
-
-  clear(): void {
-    if (process.stderr.isTTY) process.stderr.write('\r\u001b[K');
-  }
 }
