@@ -15,6 +15,8 @@ const long = [
     'recovery',
     'sim',
     'sim-auditor',
+    'transfer',
+    'transfer-random',
     'verify',
     'wal-log',
   ],

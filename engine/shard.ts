@@ -108,6 +108,15 @@ export class Shard implements HomeHost, OwnerAnswers {
     return true;
   }
 
+  /**
+   * Ends a hold by expiry where a log that is rebuilt says so; the steps that follow decide it. With several shards holds did not expire in
+   * the order of their times, so the clock alone would not bring the same log about.
+   * @returns false when there is no such open hold
+   */
+  expireNamed(fp: Uint32Array): boolean {
+    return this.transactions.expireNamed(fp);
+  }
+
   private drain(ring: RingConsumer, from: number, isFront: boolean, left: number): number {
     while (left > 0 && this.hasRoom()) {
       const m = isFront ? ring.peekNoted() : ring.peek();

@@ -329,6 +329,15 @@ export class TransactionDesk {
     return true;
   }
 
+  /** Starts the expiry of the open hold with this fingerprint, due or not. @returns false when there is none */
+  expireNamed(fp: Uint32Array): boolean {
+    const { ids, holds } = this.shard.state;
+    const hold = holds.get(ids.find(fp[0]!, fp[1]!, fp[2]!, fp[3]!));
+    if (hold === undefined) return false;
+    this.expire(hold);
+    return true;
+  }
+
   /** A tick: what had to stand back may be due again. */
   tick(): void {
     for (const hold of this.deferred) this.shard.state.holds.push(hold);

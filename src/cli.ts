@@ -5,6 +5,8 @@ import { backupCommand } from './cli/backup.js';
 import { benchCommand } from './cli/bench.js';
 import { configCommand } from './cli/config.js';
 import { EXIT } from './cli/exit.js';
+import { exportCommand } from './cli/export.js';
+import { importCommand } from './cli/import.js';
 import { restoreCommand } from './cli/restore.js';
 import { serveCommand } from './cli/serve.js';
 import { tokenCommand } from './cli/token.js';
@@ -23,6 +25,8 @@ for (const command of [
   verifyCommand(),
   backupCommand(),
   restoreCommand(),
+  exportCommand(),
+  importCommand(),
   configCommand(),
   demoCommand(),
   benchCommand(),

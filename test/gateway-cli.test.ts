@@ -18,7 +18,18 @@ describe('kassa', () => {
   it('explains itself and every command', () => {
     const { status, stdout } = kassa(['--help']);
     expect(status).toBe(0);
-    for (const command of ['serve', 'token', 'verify', 'config', 'demo', 'bench'])
+    for (const command of [
+      'serve',
+      'token',
+      'verify',
+      'backup',
+      'restore',
+      'export',
+      'import',
+      'config',
+      'demo',
+      'bench',
+    ])
       expect(stdout).toContain(command);
     expect(kassa(['serve', '--help']).stdout).toContain('KASSA_PORT');
     expect(kassa(['--version']).stdout).toMatch(/^\d+\.\d+\.\d+\n$/);

@@ -13,20 +13,25 @@ export class NotForUseError extends Error {
 
 /** @throws {NotForUseError} for a backup, and where a restore or an import has not come to its end */
 export function checkForUse(data: string): void {
+  checkForImport(data);
+  if (existsSync(join(data, IMPORTING))) {
+    throw new NotForUseError(
+      `an import into ${data} did not come to its end. Run the same \`kassa import\` again; ` +
+        `or remove ${join(data, IMPORTING)} to use what was imported so far`,
+    );
+  }
+}
+
+/** As {@link checkForUse}, for who finishes an import. */
+export function checkForImport(data: string): void {
   if (isBackup(data)) {
     throw new NotForUseError(
-      `${data} is a backup; a server that wrote to it would spoil it. Run \`kassa restore --from ${data} --data DIR\` and serve DIR`,
+      `${data} is a backup; whoever wrote to it would spoil it. Run \`kassa restore --from ${data} --data DIR\` and use DIR`,
     );
   }
   if (existsSync(join(data, RESTORING))) {
     throw new NotForUseError(
       `a restore into ${data} did not come to its end. Run the same \`kassa restore\` again`,
-    );
-  }
-  if (existsSync(join(data, IMPORTING))) {
-    throw new NotForUseError(
-      `an import into ${data} did not come to its end. Run the same \`kassa import\` again; ` +
-        `or remove ${join(data, IMPORTING)} to use what was imported so far`,
     );
   }
 }

@@ -7,19 +7,20 @@ export class Progress {
   /**
    * @param done of `total`, in `unit`; 0 when the total is not known
    * @param unit `B` is shown in MB
+   * @param records to be named beside
    */
-  show(phase: string, done: number, total: number, unit: string): void {
+  show(phase: string, done: number, total: number, unit: string, records?: number): void {
     if (!process.stderr.isTTY) return;
     const nowMs = performance.now();
     if (phase !== this.phase) {
       this.phase = phase;
       this.phaseStartMs = nowMs;
     }
-    if (nowMs - this.shownAtMs < 100 && done < total) return;
+    if (nowMs - this.shownAtMs < 100 && done !== total) return;
     this.shownAtMs = nowMs;
-    process.stderr.write(
-      `\r\u001b[K${describeProgress(phase, done, total, unit, (nowMs - this.phaseStartMs) / 1000)}`,
-    );
+    const line = describeProgress(phase, done, total, unit, (nowMs - this.phaseStartMs) / 1000);
+    const beside = records === undefined ? '' : `, ${describeCount(records, 'records')}`;
+    process.stderr.write(`\r\u001b[K${line}${beside}`);
   }
 
   clear(): void {

@@ -267,11 +267,9 @@ export class CommandEncoder {
   /** Hashes the content: operation, fields and postings as given; canonical metadata; seconds instead of the time of expiry. */
   hashContent(): void {
     const { payload, content } = this;
-    const { c0, c1 } = this.caller.keys;
-    const key0 = c0 ^ (this.op | (this.n << 8));
-    const key1 = c1 ^ this.presence;
+    const { keys } = this.caller;
     if (this.metadataAt < 0 && this.expiresAt < 0) {
-      halfSip(payload.bytes, this.fieldsAt, payload.at, key0, key1);
+      hashContent(keys, this.op, this.n, this.presence, payload.bytes, this.fieldsAt, payload.at);
     } else {
       content.start();
       let from = this.fieldsAt;
@@ -286,7 +284,7 @@ export class CommandEncoder {
         from = this.expiresAt + 8;
       }
       content.raw(payload.bytes, from, payload.at);
-      halfSip(content.bytes, 0, content.at, key0, key1);
+      hashContent(keys, this.op, this.n, this.presence, content.bytes, 0, content.at);
     }
     this.c0 = digest[0]!;
     this.c1 = digest[1]!;
@@ -340,6 +338,19 @@ export class CommandEncoder {
     let to = at << 2;
     for (let i = 0; i < payload.at; i++) bytes[to++] = payload.bytes[i]!;
   }
+}
+
+/** The hash of a content, into {@link digest}: `bytes[from, to)` are the fields behind the id, in the form that counts, then the postings. */
+export function hashContent(
+  keys: TenantKeys,
+  op: number,
+  n: number,
+  presence: number,
+  bytes: Uint8Array,
+  from: number,
+  to: number,
+): void {
+  halfSip(bytes, from, to, keys.c0 ^ (op | (n << 8)), keys.c1 ^ presence);
 }
 
 export const invalid = (detail: string, pointer: string): Fault => ({

@@ -3,7 +3,7 @@ import { fingerprint } from '../../engine/hash.js';
 import type { RecordView } from '../../engine/record.js';
 import type { Outcome, ReversalInput, TransactionReply } from '../../engine/types.js';
 import { refusal } from './answers.js';
-import { isPosted, type Lookup } from './bodies.js';
+import { isPosted } from './bodies.js';
 import type { CommandEncoder, Fault } from './encoder.js';
 import { viewOf } from './facts.js';
 import type { LedgerSession } from './ledger-session.js';
@@ -40,7 +40,7 @@ export async function reverse(
       const fact = known.end ?? known.created;
       factLsn = fact.lsn;
       const view = viewOf(fact);
-      const divided = divide(view, known.lookup, part);
+      const divided = divideReversal(view, known.lookup.sums, part);
       if (typeof divided === 'number') refused = divided;
       else legs = divided;
       putReversal(encoder, session.prefix, original, factLsn, input, legs, content);
@@ -84,9 +84,17 @@ function originalFingerprint(session: LedgerSession, original: string): Uint32Ar
   return fp;
 }
 
-/** What is taken of each leg of the original, in order; or the code that refuses. */
-function divide(view: RecordView, lookup: Lookup, part: ReversalPart): readonly ReversedLeg[] | number {
-  const remaining = Array.from({ length: view.n }, (_, leg) => view.amounts[leg]! - (lookup.sums[leg] ?? 0n));
+/**
+ * What is taken of each leg of the original, in order; or the code that refuses.
+ * @param view the original's record
+ * @param sums what was reversed of it so far, by leg; legs beyond are 0
+ */
+export function divideReversal(
+  view: RecordView,
+  sums: readonly bigint[],
+  part: ReversalPart,
+): readonly ReversedLeg[] | number {
+  const remaining = Array.from({ length: view.n }, (_, leg) => view.amounts[leg]! - (sums[leg] ?? 0n));
   const taken: bigint[] = new Array(view.n).fill(0n);
   if (part.amount !== undefined) {
     if (view.n !== 2) return CODES.invalid_request.n;
