@@ -1,11 +1,13 @@
 import { join } from 'node:path';
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
+import type { Outcome } from '../engine/types.js';
 import { openLedger } from '../src/ledger.js';
 import { verify } from '../wal/verify.js';
 import { disagreement } from './support/audit.js';
-import { execute, must, until, World } from './support/ledger.js';
+import { codeOf, execute, must, until, World } from './support/ledger.js';
 import { type Command, Model } from './support/model.js';
+import { randomFrom } from './support/random.js';
 import { replayedHash } from './support/recovery.js';
 import { exported, imported } from './support/transfer.js';
 import { temporaryDirectory } from './support/wal.js';
@@ -80,6 +82,17 @@ async function expectCopiesKnown(data: string, taken: readonly Command[]): Promi
 const history = fc.array(sequentialPlan, { minLength: 60, maxLength: 120, size: 'max' });
 const world = fc.tuple(fc.tuple(history, history, history), expiringPlan);
 
+/** That an import of an export of a closed ledger is that ledger. @returns where it is */
+async function thereAndBack(data: string): Promise<string> {
+  const text = await exported(data);
+  const copy = join(temporaryDirectory(), 'copy');
+  await imported(copy, text, { segmentBytes: SEGMENT_BYTES });
+  expect(await exported(copy)).toBe(text);
+  expect(replayedHash(copy)).toBe(replayedHash(data));
+  expect((await verify({ data: copy })).findings).toEqual([]);
+  return copy;
+}
+
 /** One world of histories, there and back again. */
 async function roundTrip(shards: number, seed: number): Promise<void> {
   const [[histories, expiring]] = fc.sample(world, { numRuns: 1, seed }) as unknown as [[Plan[][], Plan]];
@@ -88,13 +101,7 @@ async function roundTrip(shards: number, seed: number): Promise<void> {
     TENANTS.map((tenant, i) => play(origin, tenant, i === 0 ? [...histories[i]!, expiring] : histories[i]!)),
   );
   await origin.close();
-  const text = await exported(origin.data);
-  const copy = join(temporaryDirectory(), 'copy');
-  await imported(copy, text, { segmentBytes: SEGMENT_BYTES });
-  expect(await exported(copy)).toBe(text);
-  expect(replayedHash(copy)).toBe(replayedHash(origin.data));
-  expect((await verify({ data: copy })).findings).toEqual([]);
-  await expectCopiesKnown(copy, taken.flat());
+  await expectCopiesKnown(await thereAndBack(origin.data), taken.flat());
 }
 
 test.each([1, 2, 4])(
@@ -109,3 +116,62 @@ test.each([1, 2, 4])(
     }
   },
 );
+
+/** Scarce accounts on several shards, whose limits and freezes change under way. */
+const SCARCE = ['{s}:a', '{t}:b', '{u}:c', 'd', 'e'];
+
+test('what was decided at the same time on four shards is decided alike one after the other', {
+  timeout: TIMEOUT_MS,
+}, async () => {
+  const seed = fc.readConfigureGlobal().seed ?? Date.now();
+  const random = randomFrom(seed);
+  const origin = await World.open(4);
+  const session = origin.as('riga');
+  must(await session.createAccount({ id: 'bank', currency: 'EUR', type: 'equity' }));
+  for (const id of SCARCE) {
+    must(await session.createAccount({ id, currency: 'EUR', type: 'asset', max_balance: 120 }));
+    must(await session.transaction({ id: `fund-${id}`, debit: id, credit: 'bank', amount: 60 }));
+  }
+  const pick = () => SCARCE[random(SCARCE.length)]!;
+  const ids: string[] = SCARCE.map((id) => `fund-${id}`);
+  let serial = 0;
+  const step = (): Promise<Outcome<object>> => {
+    const id = `{${'stuv'[random(4)]!}}${serial++}`;
+    const known = ids[Math.max(0, ids.length - 1 - random(12))]!;
+    const [debit, credit, amount] = [pick(), pick(), 1 + random(50)];
+    switch (random(12)) {
+      case 0:
+        return session.updateAccount(pick(), { frozen: random(8) === 0 });
+      case 1:
+        return session.updateAccount(pick(), { min_balance: random(20) - 15, max_balance: 100 + random(60) });
+      case 2:
+        return session.reverse(known, { id, amount: 1 + random(20) });
+      case 3:
+        return session.reverse(known, { id });
+      case 4:
+        return session.post(known, { amount: 1 + random(40) });
+      case 5:
+        return session.post(known);
+      case 6:
+        return session.void(known);
+      case 7:
+      case 8:
+        ids.push(id);
+        return session.transaction({ id, debit, credit, amount, pending: true });
+      default:
+        ids.push(id);
+        return session.transaction({ id, debit, credit, amount });
+    }
+  };
+  const codes = new Map<string, number>();
+  for (let round = 0; round < 100; round++) {
+    for (const outcome of await Promise.all(Array.from({ length: 20 }, step))) {
+      const code = codeOf(outcome);
+      codes.set(code, (codes.get(code) ?? 0) + 1);
+    }
+  }
+  await origin.close();
+  for (const code of ['ok', 'insufficient_funds', 'limit_exceeded', 'account_frozen', 'exceeds_original'])
+    expect(codes.get(code) ?? 0, `${code}, seed ${seed}`).toBeGreaterThan(0);
+  await thereAndBack(origin.data);
+});

@@ -603,6 +603,28 @@ describe('a file from elsewhere', () => {
     expect((await verify({ data })).findings).toEqual([]);
   });
 
+  it('takes the time of its first lines from the head, and else from the import', async () => {
+    const head = { kassa_export: 1, tenant: 'riga', committed_at: '2020-01-01T00:00:00Z' };
+    const later = { ...SALE, committed_at: '2020-01-02T00:00:00Z' };
+    const lines = [head, A, B, later, { ...SALE, id: 'x' }]
+      .map((line) => `${JSON.stringify(line)}\n`)
+      .join('');
+    const data = newPlace();
+    await imported(data, lines);
+    const times = linesOf(await exported(data)).map((line) => line['committed_at']);
+    expect(times.map((time) => String(time).slice(0, 10))).toEqual([
+      '2020-01-01',
+      '2020-01-01',
+      '2020-01-02',
+      '2020-01-02',
+    ]);
+    const error = await failure(newPlace(), file(A, B, later));
+    expect(error).toMatchObject({
+      line: 4,
+      message: expect.stringMatching(/the committed_at of the head or now/),
+    });
+  });
+
   it('shares commits by time, whatever the size', async () => {
     const data = newPlace();
     const sales = Array.from({ length: 40_000 }, (_, i) => ({ ...SALE, id: `s${i}` }));

@@ -34,6 +34,8 @@ export interface Head {
   /** For lines that name none. */
   readonly tenant?: string;
   readonly by?: string;
+  /** For lines before the first that names a time; default: when the ledger was made. */
+  readonly committed_at?: string;
 }
 
 /** The last line. */

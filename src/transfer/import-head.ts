@@ -4,7 +4,7 @@ import { isPlainObject, parseTime } from '../ledger/fields.js';
 import { EXPORT_FORMAT, type Foot, type Head } from './format.js';
 import { LineFault } from './line-fault.js';
 
-const HEAD = new Set(['kassa_export', 'ledger', 'from_lsn', 'to_lsn', 'tenant', 'by']);
+const HEAD = new Set(['kassa_export', 'ledger', 'from_lsn', 'to_lsn', 'tenant', 'by', 'committed_at']);
 const UUID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
 const KEY = /^[0-9a-f]{32}$/;
 const SHA256 = /^[0-9a-f]{64}$/;
@@ -40,6 +40,12 @@ export function parseHead(value: unknown): Head {
   for (const name of [tenant, by]) {
     if (name !== undefined && typeof name !== 'string')
       throw new LineFault('invalid_request', '/tenant and /by are texts');
+  }
+  if (value['committed_at'] !== undefined && parseTime(value['committed_at']) === undefined) {
+    throw new LineFault(
+      'invalid_request',
+      '/committed_at: a time is RFC 3339, UTC, with at most milliseconds',
+    );
   }
   if (value['ledger'] !== undefined) identityOf(value as unknown as Head);
   return value as unknown as Head;

@@ -242,8 +242,10 @@ class LineImport {
   }
 
   private timeOf({ committedAt }: Line): number {
-    if (committedAt === undefined) return this.timeMs === 0 ? this.identity.createdMs : this.timeMs;
-    const timeMs = parseTime(committedAt);
+    // Before the first line that names a time, and never behind what the ledger holds.
+    const given = committedAt ?? (this.timeMs === 0 ? this.head.committed_at : undefined);
+    if (given === undefined) return this.timeMs === 0 ? this.identity.createdMs : this.timeMs;
+    const timeMs = parseTime(given);
     if (timeMs === undefined) {
       throw new LineFault(
         'invalid_request',
@@ -251,9 +253,11 @@ class LineImport {
       );
     }
     if (timeMs < this.timeMs) {
+      const hint =
+        'lines without a time take that of the line before, the first ones the committed_at of the head or now';
       throw new LineFault(
         'invalid_request',
-        `/committed_at: it goes back in time, behind ${isoTime(this.timeMs)}`,
+        `/committed_at: it goes back in time, behind ${isoTime(this.timeMs)} (${hint})`,
       );
     }
     if (this.head.ledger === undefined && timeMs > this.now + AHEAD_MS_MAX) {
