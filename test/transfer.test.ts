@@ -510,6 +510,11 @@ describe('a line is refused, and what came before it stays', () => {
       line: 1,
       message: expect.stringMatching(/reads format 1/),
     });
+    const endless = `${file(A)}${' '.repeat(3 << 20)}`;
+    expect(await imported(newPlace(), endless, {}, 1 << 19).catch((error: unknown) => error)).toMatchObject({
+      line: 3,
+      code: 'too_large',
+    });
     const nowhere = newPlace();
     await failure(nowhere, '{"kassa_export":1,"colour":1}\n');
     expect(existsSync(join(nowhere, 'log'))).toBe(false);

@@ -26,6 +26,8 @@ import { RecordMaker } from './record-maker.js';
 /** A line may be so far ahead of this machine's clock in a file from elsewhere: ledger time never goes back, so a wrong year stays. */
 const AHEAD_MS_MAX = 86_400_000;
 const DEFAULT_BY = 'import';
+/** Of a file that is no file of lines, no more than this is kept. A line of 64 postings is well below 32 KiB. */
+const LINE_BYTES_MAX = 1 << 20;
 const NEWLINE = Buffer.from('\n');
 
 export interface ImportOptions {
@@ -123,6 +125,10 @@ class Import {
       from = at + 1;
     }
     this.rest = bytes.subarray(from);
+    if (this.rest.length > LINE_BYTES_MAX) {
+      this.lineNumber++;
+      throw this.failed('too_large', `a line is longer than ${LINE_BYTES_MAX} bytes`);
+    }
     this.bytes += chunk.length;
     this.options.onProgress?.({ bytes: this.bytes, records: this.records });
   }
