@@ -15,6 +15,7 @@ const STOP = 3;
 const COMMITS = 4;
 const WRITER_PROGRESS = 5;
 const IN_COMMIT = 6;
+const ROOM = 7;
 const SHARD_BELLS = 8;
 const SHARD_PROGRESS = SHARD_BELLS + SHARDS_MAX;
 const FRONT_BELLS = SHARD_PROGRESS + SHARDS_MAX;
@@ -143,6 +144,27 @@ export class Control {
   }
   setInCommit(inCommit: boolean): void {
     Atomics.store(this.words, this.word(IN_COMMIT), inCommit ? 1 : 0);
+  }
+
+  /**
+   * How much room the log has left. Only the thread that measures it calls this.
+   * @param isShort no new work is taken that would write
+   * @param freeBytes negative when they cannot be told
+   * @param keptBytes of them that are not for new work
+   */
+  setRoom(isShort: boolean, freeBytes: number, keptBytes: number): void {
+    Atomics.store(this.i64, (ROOM * STRIDE) / 2 + 1, BigInt(freeBytes));
+    Atomics.store(this.i64, (ROOM * STRIDE) / 2 + 2, BigInt(keptBytes));
+    Atomics.store(this.words, this.word(ROOM), isShort ? 1 : 0);
+  }
+  isShortOfRoom(): boolean {
+    return Atomics.load(this.words, this.word(ROOM)) !== 0;
+  }
+  freeBytes(): number {
+    return Number(Atomics.load(this.i64, (ROOM * STRIDE) / 2 + 1));
+  }
+  keptBytes(): number {
+    return Number(Atomics.load(this.i64, (ROOM * STRIDE) / 2 + 2));
   }
 
   setFigures(shard: number, figures: ShardFigures): void {

@@ -11,6 +11,7 @@ import {
   POSTINGS_MAX,
   SHARDS_MAX,
 } from '../engine/limits.js';
+import { MIN_FREE_BYTES } from './ledger/room.js';
 
 /** One mailbox row is kept for each. */
 const GATEWAYS_MAX = 16;
@@ -46,6 +47,8 @@ export interface Config {
   readonly tokenCache: number;
   /** Records between two checkpoints. */
   readonly checkpointRecords: number;
+  /** Bytes of the data directory's disk that are not for new work. */
+  readonly minFree: number;
 }
 
 const LOG_LEVELS = ['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent'] as const;
@@ -67,6 +70,8 @@ export interface OptionSpec<T = unknown> {
   readonly placeholder?: string;
   /** Shown as set or unset only. */
   readonly secret?: true;
+  /** Shown to people in KiB, MiB and so on. */
+  readonly unit?: 'bytes';
   /** @throws Error that says what is expected */
   readonly parse: (text: string) => T;
 }
@@ -147,7 +152,19 @@ export const OPTIONS: OptionSpecs = {
     fallback: 200_000,
     parse: integer(1, 1_000_000_000),
   },
+  minFree: {
+    help: 'free bytes of the disk below which new work is refused, as 512MiB; 0 for none',
+    placeholder: 'bytes',
+    fallback: MIN_FREE_BYTES,
+    unit: 'bytes',
+    parse: byteCount,
+  },
 };
+
+/** A value as people read it. */
+export function showValue(spec: OptionSpec, value: unknown): string {
+  return spec.unit === 'bytes' ? showBytes(value as number) : String(value);
+}
 
 export const OPTION_NAMES = Object.keys(OPTIONS) as (keyof Config)[];
 
@@ -274,6 +291,27 @@ function integer(min: number, max: number): (given: string) => number {
     if (n >= min && n <= max) return n;
     throw new Error(`must be an integer from ${min} to ${max}, not "${given}"`);
   };
+}
+
+const BYTE_UNITS: readonly (readonly [unit: string, bytes: number])[] = [
+  ['TiB', 2 ** 40],
+  ['GiB', 2 ** 30],
+  ['MiB', 2 ** 20],
+  ['KiB', 2 ** 10],
+];
+
+/** Reads `1048576`, `512MiB` or `2 GiB`; up to 2^53 bytes. */
+function byteCount(given: string): number {
+  const [, digits = '', unit] = /^(\d{1,16}) ?([KMGT]iB|B)?$/.exec(given) ?? [];
+  const bytes = Number(digits) * (BYTE_UNITS.find(([name]) => name === unit)?.[1] ?? 1);
+  if (digits !== '' && Number.isSafeInteger(bytes)) return bytes;
+  throw new Error(`must be a number of bytes, as 536870912, 512MiB or 2GiB, not "${given}"`);
+}
+
+/** In the largest unit that needs no fraction, as {@link byteCount} reads it. */
+function showBytes(bytes: number): string {
+  const [unit, size] = BYTE_UNITS.find(([, size]) => bytes > 0 && bytes % size === 0) ?? ['', 1];
+  return `${bytes / size}${unit}`;
 }
 
 function oneOf<T extends string>(choices: readonly T[]): (given: string) => T {

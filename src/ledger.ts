@@ -20,6 +20,13 @@ export interface LedgerOptions {
   readonly checkpointRecords?: number;
   /** Threads besides this one that will use the ledger, each with an attachment of its own; default 0, at most 15. */
   readonly attachments?: number;
+  /**
+   * Bytes of the disk that are not for new work: below them what would write is refused with `not_ready`, and taken again once there is room.
+   * 0 refuses nothing until the log itself finds the disk full, which ends the ledger. Default 256 MiB.
+   */
+  readonly minFreeBytes?: number;
+  /** Called with the reason when work begins to be refused for want of room, and with undefined when it is taken again. */
+  readonly onRoom?: (reason: string | undefined) => void;
   /** Called once when the ledger can no longer go on. Default: say why on stderr and exit with 70. */
   readonly onFatal?: (reason: Error) => void;
 }
@@ -43,6 +50,8 @@ export interface LedgerStats {
   readonly commits: number;
   /** The LSN that the newest checkpoint stands for. */
   readonly checkpointLsn: number;
+  /** Of the disk of the data directory. */
+  readonly diskFreeBytes: number;
 }
 
 /** An open ledger. */
@@ -56,6 +65,10 @@ export interface Ledger {
    */
   as(caller: Caller, options?: { readonly textAmounts?: boolean }): Session;
   stats(): LedgerStats;
+  /** Resolves with the reason when the ledger has stopped by itself: nothing that is in flight will be answered. */
+  readonly failed: Promise<Error>;
+  /** Why new work that would write is refused now; undefined when it is taken. */
+  notReady(): string | undefined;
   /** Called after a run of compact answers was given: the moment to flush sockets. */
   onAnswered: (() => void) | undefined;
   /** One for each thread that was announced in the options; see {@link attachLedger}. */
@@ -135,7 +148,16 @@ class OpenLedger implements Ledger {
       inFlight: front.inFlight,
       commits: control.commits(),
       checkpointLsn,
+      diskFreeBytes: control.freeBytes(),
     };
+  }
+
+  get failed(): Promise<Error> {
+    return this.threads.failed;
+  }
+
+  notReady(): string | undefined {
+    return this.threads.notReady() ?? this.threads.noRoom();
   }
 
   get attachments(): readonly Attachment[] {

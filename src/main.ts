@@ -36,6 +36,11 @@ export async function startServer(config: Config, options: ServerOptions = {}): 
   const opening = openLedger({
     data: config.data,
     checkpointRecords: config.checkpointRecords,
+    minFreeBytes: config.minFree,
+    onRoom: (reason) => {
+      if (reason === undefined) logger.info('there is room again: new work is taken');
+      else logger.warn(`new work is refused: ${reason}`);
+    },
     attachments: config.gateways - 1,
     ...(config.shards !== 'auto' && { shards: config.shards }),
     ...(options.onFatal && { onFatal: options.onFatal }),
@@ -89,6 +94,7 @@ function startOthers(ledger: Ledger, config: Config): Promise<{ close(): Promise
         transferList: attachmentPorts(attachment),
       });
       ledger.guard('gateway', worker);
+      const gone = new Promise<void>((resolve) => worker.once('exit', () => resolve()));
       await new Promise<void>((resolve, reject) => {
         worker.once('message', () => resolve());
         worker.once('error', reject);
@@ -96,7 +102,6 @@ function startOthers(ledger: Ledger, config: Config): Promise<{ close(): Promise
       });
       return {
         close: async () => {
-          const gone = new Promise<void>((resolve) => worker.once('exit', () => resolve()));
           ledger.release(worker);
           worker.postMessage('close');
           await gone;

@@ -7,8 +7,10 @@ import {
   isLoopback,
   loadConfig,
   OPTION_NAMES,
+  OPTIONS,
   obstacles,
   resolveConfig,
+  showValue,
 } from '../src/config.js';
 
 describe('options', () => {
@@ -43,8 +45,28 @@ describe('options', () => {
     [{ analytics: 'embedded' }, '--analytics: this release has no analytics'],
     [{ data: ' ' }, '--data: must not be empty'],
     [{ idleTimeoutS: '8' }, '--idle-timeout-s'],
+    [
+      { minFree: '1.5GiB' },
+      '--min-free: must be a number of bytes, as 536870912, 512MiB or 2GiB, not "1.5GiB"',
+    ],
+    [{ minFree: '512MB' }, '--min-free'],
+    [{ minFree: '-1' }, '--min-free'],
+    [{ minFree: 'MiB' }, '--min-free'],
+    [{ minFree: '9000000GiB' }, '--min-free'],
   ])('refuse %j', (flags, message) => {
     expect(() => resolveConfig(flags, {})).toThrow(message);
+  });
+
+  it.each([
+    ['0', 0, '0'],
+    ['1000', 1000, '1000'],
+    ['4096B', 4096, '4KiB'],
+    ['512MiB', 512 * 2 ** 20, '512MiB'],
+    ['2048 MiB', 2 ** 31, '2GiB'],
+  ])('take bytes as %s', (given, bytes, shown) => {
+    const { config } = resolveConfig({}, { KASSA_MIN_FREE: given });
+    expect(config.minFree).toBe(bytes);
+    expect(showValue(OPTIONS.minFree, bytes)).toBe(shown);
   });
 
   it('name every problem at once', () => {

@@ -82,6 +82,12 @@ class FakeLedger implements Ledger {
     this.onAnswered?.();
   }
 
+  readonly failed = new Promise<Error>(() => undefined);
+
+  notReady(): undefined {
+    return undefined;
+  }
+
   stats(): LedgerStats {
     return { lsn: 42, durableLsn: 41 } as LedgerStats;
   }

@@ -1,7 +1,7 @@
 import type { Checkpointer } from './checkpoint.js';
 
 /** A checkpoint is made so long after the last one if there is anything new. */
-const INTERVAL_MS = 30_000;
+export const CHECKPOINT_INTERVAL_MS = 30_000;
 
 /** Decides when the checkpoint is moved on. It never waits and takes its clock as an argument: a thread looks now and then. */
 export class CheckpointRounds {
@@ -29,7 +29,7 @@ export class CheckpointRounds {
     const { checkpointer } = this;
     this.triedAtMs ??= nowMs;
     const { lsn: reached } = checkpointer.position;
-    const isLongAgo = nowMs - this.triedAtMs >= INTERVAL_MS;
+    const isLongAgo = nowMs - this.triedAtMs >= CHECKPOINT_INTERVAL_MS;
     const isDue = isLongAgo ? durableLsn > reached : durableLsn - reached >= this.records && !this.hasFailed;
     if (!isDue || this.shouldStop()) return { wasTried: false, isMore: false };
     this.triedAtMs = nowMs;

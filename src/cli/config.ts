@@ -8,6 +8,7 @@ import {
   obstacles,
   type ResolvedConfig,
   resolveConfig,
+  showValue,
 } from '../config.js';
 import { exitWith } from './exit.js';
 import { addConfigOptions } from './options.js';
@@ -40,6 +41,11 @@ function shown({ config }: ResolvedConfig, name: (typeof OPTION_NAMES)[number]):
   return value ?? null;
 }
 
+function shownText(resolved: ResolvedConfig, name: (typeof OPTION_NAMES)[number]): string {
+  const value = shown(resolved, name);
+  return value === null ? 'unset' : showValue(OPTIONS[name], value);
+}
+
 function toJson(resolved: ResolvedConfig): string {
   const options = OPTION_NAMES.map((name) => [
     name,
@@ -51,7 +57,7 @@ function toJson(resolved: ResolvedConfig): string {
 function toTable(resolved: ResolvedConfig): string {
   const rows = OPTION_NAMES.map((name) => [
     name,
-    String(shown(resolved, name) ?? 'unset'),
+    shownText(resolved, name),
     resolved.sources[name],
     environmentName(name),
   ]);

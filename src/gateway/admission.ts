@@ -10,7 +10,8 @@ export class Admission {
   ledger: Ledger | undefined;
   /** Why nothing is admitted; undefined when ready. */
   notReady: string | undefined = 'recovering';
-  private onIdle: (() => void) | undefined;
+  private onIdle: ((isIdle: boolean) => void) | undefined;
+  private isAbandoned = false;
 
   constructor(readonly inFlightMax: number) {}
 
@@ -20,7 +21,19 @@ export class Admission {
   }
 
   close(reason: string): void {
+    if (!this.isAbandoned) this.notReady = reason;
+  }
+
+  /** As {@link close}, and nothing that is in flight will be answered: nobody waits for it. */
+  abandon(reason: string): void {
     this.notReady = reason;
+    this.isAbandoned = true;
+    this.onIdle?.(false);
+  }
+
+  /** Why the server does not take all that is asked of it: nothing is admitted, or the ledger takes no new work. */
+  unready(): string | undefined {
+    return this.notReady ?? this.ledger?.notReady();
   }
 
   /** Why a new command is refused now; undefined when it is welcome. */
@@ -35,12 +48,12 @@ export class Admission {
 
   leave(): void {
     this.inFlight--;
-    if (this.inFlight === 0) this.onIdle?.();
+    if (this.inFlight === 0) this.onIdle?.(true);
   }
 
-  /** Resolves with true when nothing is in flight, with false after `timeoutMs`. */
+  /** Resolves with true when nothing is in flight, with false after `timeoutMs` or when that was abandoned. */
   async idle(timeoutMs: number): Promise<boolean> {
-    if (this.inFlight === 0) return true;
+    if (this.inFlight === 0 || this.isAbandoned) return this.inFlight === 0;
     return new Promise((resolve) => {
       const finish = (idle: boolean) => {
         clearTimeout(timer);
@@ -48,7 +61,7 @@ export class Admission {
         resolve(idle);
       };
       const timer = setTimeout(finish, timeoutMs, false);
-      this.onIdle = () => finish(true);
+      this.onIdle = finish;
     });
   }
 }

@@ -78,8 +78,11 @@ class HttpService {
         (text) => exchange.send(200, metrics.contentType, text, CODES.ok.n),
         (error) => this.fail(exchange, error),
       );
-    } else if (url === '/health/ready' && admission.notReady !== undefined) {
-      exchange.refuse(refuse('not_ready', admission.notReady));
+      return;
+    }
+    const notReady = url === '/health/ready' ? admission.unready() : undefined;
+    if (notReady !== undefined) {
+      exchange.refuse(refuse('not_ready', notReady));
     } else {
       const status = url === '/health/live' ? 'live' : 'ready';
       exchange.send(200, 'application/json', `{"status":"${status}"}`, CODES.ok.n);

@@ -87,8 +87,8 @@ export class Metrics {
   private addGateway(): void {
     this.gauge('kassa_connections', 'Open WebSocket connections', () => this.connections);
     this.gauge('kassa_commands_in_flight', 'Commands that await their answer', () => this.admission.inFlight);
-    this.gauge('kassa_ready', '1 when commands are admitted', () =>
-      this.admission.notReady === undefined ? 1 : 0,
+    this.gauge('kassa_ready', '1 when new work is taken', () =>
+      this.admission.unready() === undefined ? 1 : 0,
     );
   }
 
@@ -104,6 +104,7 @@ export class Metrics {
       kassa_open_holds: ['openHolds', 'Pending transactions'],
       kassa_ledger_in_flight: ['inFlight', 'Commands inside the ledger'],
       kassa_log_commits: ['commits', 'Log commits since the start'],
+      kassa_disk_free_bytes: ['diskFreeBytes', 'Free bytes on the disk of the data directory'],
       kassa_jobs: ['jobs', 'Transactions that wait for another shard or an earmark'],
     } as const;
     for (const [name, [key, help]] of Object.entries(figures)) {

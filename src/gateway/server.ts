@@ -86,6 +86,7 @@ function awaitLedger(
   sockets: SocketService,
 ): void {
   const ready = (ledger: Ledger) => {
+    void ledger.failed.then(({ message }) => context.admission.abandon(`the ledger stopped: ${message}`));
     ledger.onAnswered = sockets.flush;
     if (context.admission.notReady === 'recovering') context.admission.open(ledger);
   };

@@ -1,6 +1,7 @@
 import { Control } from '../../engine/control.js';
 import { Front } from './front.js';
 import { ReaderClient } from './reader-client.js';
+import { noRoom } from './room.js';
 import type { Threads } from './threads.js';
 import { type Attachment, ledgerTime } from './wiring.js';
 
@@ -15,6 +16,8 @@ export class AttachedThreads implements Threads {
   /** Known to the main thread only. */
   readonly checkpointLsn = 0;
   readonly attachments = [];
+  readonly failed: Promise<Error>;
+  private fatal: Error | undefined;
   private closing: Promise<void> | undefined;
 
   constructor(private readonly attachment: Attachment) {
@@ -32,6 +35,12 @@ export class AttachedThreads implements Threads {
       now: () => this.now(),
     });
     for (const port of attachment.doorbells) port.on('message', this.front.drain);
+    this.failed = new Promise((resolve) => {
+      attachment.failure.once('message', (reason: string) => {
+        this.fatal = new Error(reason);
+        resolve(this.fatal);
+      });
+    });
   }
 
   now(): number {
@@ -39,7 +48,12 @@ export class AttachedThreads implements Threads {
   }
 
   notReady(): string | undefined {
+    if (this.fatal !== undefined) return `the ledger stopped: ${this.fatal.message}`;
     return this.closing === undefined ? undefined : 'shutting down';
+  }
+
+  noRoom(): string | undefined {
+    return noRoom(this.control);
   }
 
   guard(): void {
@@ -56,8 +70,9 @@ export class AttachedThreads implements Threads {
   }
 
   private async stop(): Promise<void> {
-    await settled(this.front, this.reader);
+    await Promise.race([settled(this.front, this.reader), this.failed]);
     this.reader.close();
+    this.attachment.failure.close();
     for (const port of this.attachment.doorbells) port.close();
   }
 }

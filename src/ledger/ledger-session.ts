@@ -46,6 +46,8 @@ export interface SessionHost {
   now(): number;
   /** Why no new work is taken, or undefined. */
   notReady(): string | undefined;
+  /** Why no new work is taken that would write, or undefined. */
+  noRoom(): string | undefined;
 }
 
 /** Passes compact answers to a sink; the tag of a command is its rid. */
@@ -81,8 +83,18 @@ export class LedgerSession implements Session {
 
   /** The first thing that forbids a command whose body is sound: readiness, permission, an account out of reach. */
   denied(permission: Permission): Refusal | undefined {
-    const reason = this.host.notReady();
-    if (reason !== undefined) return { ok: false, code: 'not_ready', detail: reason };
+    return this.unready(permission) ?? this.barred(permission);
+  }
+
+  /** Nothing of this kind is taken now. Asked once for a batch, which is admitted whole or refused whole. */
+  private unready(permission: Permission): Refusal | undefined {
+    let reason = this.host.notReady();
+    if (!READS.has(permission)) reason ??= this.host.noRoom();
+    return reason === undefined ? undefined : { ok: false, code: 'not_ready', detail: reason };
+  }
+
+  /** The caller may not do what the encoder holds. */
+  private barred(permission: Permission): Refusal | undefined {
     if (!this.may(permission)) return forbidden(permission);
     if (encoder.forbidden !== undefined) return outOfReach(encoder.forbidden);
     return undefined;
@@ -181,14 +193,14 @@ export class LedgerSession implements Session {
   }): Promise<Outcome<BatchBody<TransactionReply>>> {
     const list = batchList(body, 'transactions');
     if (!Array.isArray(list)) return list as Refusal;
-    const reason = this.host.notReady();
-    if (reason !== undefined) return { ok: false, code: 'not_ready', detail: reason };
+    const unready = this.unready('transactions:create');
+    if (unready !== undefined) return unready;
     if (!this.host.front.hasRoom(list.length)) return OVERLOADED;
     const results: (BatchEntry<TransactionReply> | undefined)[] = new Array(list.length).fill(undefined);
     const run = new BatchRun(this.host.front, list.length);
     for (let i = 0; i < list.length; i++) {
       const fault = encodeTransaction(encoder, this.prefix, list[i], this.host.now());
-      const denied = fault === undefined ? this.denied('transactions:create') : refusal(fault);
+      const denied = fault === undefined ? this.barred('transactions:create') : refusal(fault);
       if (denied !== undefined) {
         results[i] = { ...denied, ...entryId(list[i]) };
         run.skip();
@@ -324,6 +336,13 @@ export class LedgerSession implements Session {
     return this.accountCall(body.id);
   }
 
+  /** An entry of a batch that was admitted. */
+  private async createAdmitted(body: AccountInput): Promise<Outcome<AccountBody>> {
+    const fault = encodeAccount(encoder, this.prefix, body);
+    if (fault !== undefined) return refusal(fault);
+    return this.barred('accounts:create') ?? this.accountCall(body.id);
+  }
+
   private async accountCall(id: string): Promise<Outcome<AccountBody>> {
     encoder.resultBytes = READ_RESULT_BYTES;
     const isCreation = encoder.op === Op.createAccount;
@@ -340,8 +359,10 @@ export class LedgerSession implements Session {
   }): Promise<Outcome<BatchBody<AccountBody>>> {
     const list = batchList(body, 'accounts');
     if (!Array.isArray(list)) return list as Refusal;
+    const unready = this.unready('accounts:create');
+    if (unready !== undefined) return unready;
     if (!this.host.front.hasRoom(list.length)) return OVERLOADED;
-    const outcomes = await Promise.all(list.map((entry) => this.createAccount(entry as AccountInput)));
+    const outcomes = await Promise.all(list.map((entry) => this.createAdmitted(entry as AccountInput)));
     const results = outcomes.map((outcome, i) =>
       outcome.ok ? { ok: true as const, ...outcome.body } : { ...outcome, ...entryId(list[i]) },
     );
@@ -378,15 +399,10 @@ export class LedgerSession implements Session {
     }
     const fault = encodeCompact(encoder, this.prefix, frame, 1);
     let code = fault === undefined ? 0 : CODES[fault.code].n;
-    if (code === 0) code = this.deniedCompact();
+    if (code === 0) code = codeOf(this.denied('transactions:create'));
     if (code === 0 && !this.host.front.send(encoder, this.handlerOf(sink), rid)) code = CODES.overloaded.n;
     if (code !== 0) sink.answer(rid, code, 0);
     return true;
-  }
-
-  private deniedCompact(): number {
-    const denied = this.denied('transactions:create');
-    return denied === undefined ? 0 : CODES[denied.code].n;
   }
 
   private handlerOf(sink: CompactSink): SinkHandler {
@@ -404,8 +420,10 @@ export class LedgerSession implements Session {
       sink.answer(rid, CODES.invalid_request.n, 0);
       return;
     }
-    if (this.host.notReady() !== undefined || !front.hasRoom(list.length)) {
-      sink.answer(rid, this.host.notReady() !== undefined ? CODES.not_ready.n : CODES.overloaded.n, 0);
+    const unready =
+      this.unready('transactions:create') ?? (front.hasRoom(list.length) ? undefined : OVERLOADED);
+    if (unready !== undefined) {
+      sink.answer(rid, codeOf(unready), 0);
       return;
     }
     const refused: [number, number][] = [];
@@ -413,7 +431,7 @@ export class LedgerSession implements Session {
     for (let i = 0; i < list.length; i++) {
       const entry = list[i];
       const fault = Array.isArray(entry) ? encodeCompact(encoder, this.prefix, entry, 0) : ENTRY_FAULT;
-      const code = fault === undefined ? this.deniedCompact() : CODES[fault.code].n;
+      const code = fault === undefined ? codeOf(this.barred('transactions:create')) : CODES[fault.code].n;
       if (code === 0) {
         const fields = entry as unknown[];
         const isLong = Array.isArray(fields[1]);
@@ -432,6 +450,14 @@ export class LedgerSession implements Session {
       sink.answerBatch(rid, lsn, refused);
     });
   }
+}
+
+/** What asks for these writes nothing. */
+const READS: ReadonlySet<Permission> = new Set(['accounts:read', 'transactions:read']);
+
+/** 0 for no refusal. */
+function codeOf(refused: Refusal | undefined): number {
+  return refused === undefined ? 0 : CODES[refused.code].n;
 }
 
 const ENTRY_FAULT: Fault = { code: 'invalid_request', detail: 'an entry of a compact batch is an array' };

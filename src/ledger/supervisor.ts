@@ -9,7 +9,7 @@ const STALLED_MS = 15_000;
 
 /**
  * Fail-stop: the death of any thread, or one that makes no progress while work waits for it, ends the ledger. A commit that takes long is
- * the disk's fault and not counted.
+ * the disk's fault and not counted: as long as it is the same one, whoever waits may be waiting for it.
  */
 export class Supervisor {
   private readonly workers = new Map<Worker, string>();
@@ -19,9 +19,9 @@ export class Supervisor {
   fatal: Error | undefined;
   /** What went wrong while the threads were ending. */
   lateFailure: Error | undefined;
-  /** Resolves when it has. */
-  readonly failed: Promise<void>;
-  private tellFailed!: () => void;
+  /** Resolves with the same when it has. */
+  readonly failed: Promise<Error>;
+  private tellFailed!: (reason: Error) => void;
 
   constructor(private readonly onFatal: (reason: Error) => void) {
     this.failed = new Promise((resolve) => {
@@ -74,7 +74,7 @@ export class Supervisor {
     if (this.isExitExpected) this.lateFailure ??= reason;
     if (this.fatal !== undefined || this.isExitExpected) return;
     this.fatal = reason;
-    this.tellFailed();
+    this.tellFailed(reason);
     clearInterval(this.timer);
     this.onFatal(reason);
   }
@@ -85,13 +85,16 @@ export class Supervisor {
       ...wiring.commands.map((rings) => rings[shard]!),
       ...wiring.peers.flatMap((rings) => rings[shard] ?? []),
     ]);
-    const seen = inboxes.map(() => ({ progress: -1, since: Date.now() }));
-    const writer = { progress: -1, since: Date.now() };
+    const seen = inboxes.map(() => ({ progress: -1, since: performance.now() }));
+    const writer = { progress: -1, since: performance.now() };
+    let commits = control.commits();
     this.timer = setInterval(() => {
-      const now = Date.now();
+      const now = performance.now();
+      const isSyncSlow = control.inCommit() && control.commits() === commits;
+      commits = control.commits();
       inboxes.forEach((rings, shard) => {
         const isWaitedFor = rings.some((buffer) => new RingConsumer(buffer).peek() >= 0);
-        if (isStalled(seen[shard]!, control.shardProgress(shard), isWaitedFor && !control.inCommit(), now)) {
+        if (isStalled(seen[shard]!, control.shardProgress(shard), isWaitedFor && !isSyncSlow, now)) {
           this.fail(
             new Error(
               `shard ${shard} made no progress for ${STALLED_MS / 1000} s although work waits for it`,
@@ -99,7 +102,7 @@ export class Supervisor {
           );
         }
       });
-      const isWriterWaitedFor = control.claimedLsn() > control.durableLsn() && !control.inCommit();
+      const isWriterWaitedFor = control.claimedLsn() > control.durableLsn() && !isSyncSlow;
       if (isStalled(writer, control.writerProgress(), isWriterWaitedFor, now)) {
         this.fail(
           new Error(`LSNs above ${control.durableLsn()} are not being written for ${STALLED_MS / 1000} s`),

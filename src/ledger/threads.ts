@@ -1,11 +1,13 @@
 import { MessageChannel, type MessagePort, type Transferable, Worker } from 'node:worker_threads';
 import { Control } from '../../engine/control.js';
+import { LOCAL_DISK } from '../../wal/local-disk.js';
 import { lockDirectory } from '../../wal/lock.js';
 import type { LedgerOptions } from '../ledger.js';
 import { settled } from './attached.js';
 import { Front } from './front.js';
 import type { SessionHost } from './ledger-session.js';
 import { ReaderClient } from './reader-client.js';
+import { MIN_FREE_BYTES, noRoom, RoomWatch } from './room.js';
 import { Supervisor } from './supervisor.js';
 import {
   type Attachment,
@@ -40,6 +42,8 @@ export interface Threads extends SessionHost {
   readonly shards: number;
   readonly control: Control;
   readonly checkpointLsn: number;
+  /** Resolves with the reason when the ledger has stopped by itself. */
+  readonly failed: Promise<Error>;
   /** What further fronts on other threads are made of, once each. */
   readonly attachments: readonly Attachment[];
   /** Adds a thread whose death is fatal too. */
@@ -129,6 +133,8 @@ export async function startThreads(options: ThreadOptions): Promise<Threads> {
     const attachments = doorbells.slice(1).map((ports, i): Attachment => {
       const { port1, port2 } = new MessageChannel();
       readerThread.postMessage(port1, [port1]);
+      const failure = new MessageChannel();
+      void supervisor.failed.then(({ message }) => failure.port1.postMessage(message));
       return {
         wiring,
         clock,
@@ -138,8 +144,15 @@ export async function startThreads(options: ThreadOptions): Promise<Threads> {
         front: i + 1,
         doorbells: ports,
         reader: port2,
+        failure: failure.port2,
       };
     });
+    const room = new RoomWatch(
+      control,
+      options.minFreeBytes ?? MIN_FREE_BYTES,
+      () => LOCAL_DISK.freeBytes(data),
+      (reason) => options.onRoom?.(reason),
+    );
     const running = new RunningThreads(log, shards, control, front, reader, clock, supervisor, {
       writer,
       shards: shardWorkers,
@@ -147,6 +160,7 @@ export async function startThreads(options: ThreadOptions): Promise<Threads> {
       reader: readerThread,
       attachments,
       doorbells: doorbells[0]!,
+      room,
       release: () => lock.release(),
     });
     if (supervisor.fatal !== undefined) throw supervisor.fatal;
@@ -198,6 +212,7 @@ class RunningThreads implements Threads {
       readonly reader: Worker;
       readonly attachments: readonly Attachment[];
       readonly doorbells: readonly MessagePort[];
+      readonly room: RoomWatch;
       readonly release: () => void;
     },
   ) {
@@ -207,6 +222,11 @@ class RunningThreads implements Threads {
       if (control.sumFigures(shards).holds > 0) front.tick();
     }, TICK_MS);
     this.ticker.unref();
+    parts.room.start();
+  }
+
+  get failed(): Promise<Error> {
+    return this.supervisor.failed;
   }
 
   get attachments(): readonly Attachment[] {
@@ -241,6 +261,10 @@ class RunningThreads implements Threads {
     return this.closing === undefined ? undefined : 'shutting down';
   }
 
+  noRoom(): string | undefined {
+    return noRoom(this.control);
+  }
+
   close(): Promise<void> {
     this.closing ??= this.stop();
     return this.closing;
@@ -251,6 +275,7 @@ class RunningThreads implements Threads {
     const { control, front, reader, parts, supervisor } = this;
     await Promise.race([settled(front, reader), supervisor.failed]);
     clearInterval(this.ticker);
+    parts.room.stop();
     if (supervisor.fatal !== undefined) {
       // What was not answered never will be; what was is in the log.
       await supervisor.abandon();

@@ -134,8 +134,10 @@ export interface Attachment {
   readonly front: number;
   readonly doorbells: readonly MessagePort[];
   readonly reader: MessagePort;
+  /** Brings the reason when the ledger has stopped: nothing that is in flight will be answered. */
+  readonly failure: MessagePort;
 }
 
 export function attachmentPorts(attachment: Attachment): MessagePort[] {
-  return [...attachment.doorbells, attachment.reader];
+  return [...attachment.doorbells, attachment.reader, attachment.failure];
 }

@@ -2,7 +2,7 @@ import { setPriority } from 'node:os';
 import { parentPort, workerData } from 'node:worker_threads';
 import { Control } from '../../engine/control.js';
 import { Checkpointer } from '../../wal/checkpoint.js';
-import { CheckpointRounds } from '../../wal/checkpoint-rounds.js';
+import { CHECKPOINT_INTERVAL_MS, CheckpointRounds } from '../../wal/checkpoint-rounds.js';
 import { DamagedLogError, NewerFormatError } from '../../wal/errors.js';
 import { openLogReader } from '../../wal/log.js';
 import { checkTail } from '../../wal/recover.js';
@@ -33,11 +33,27 @@ parentPort!.on('message', (message: CheckpointerStart | 'close') => {
     parentPort!.close();
     return;
   }
+  begin(message.rebuild);
+});
+
+function begin(rebuild: boolean): void {
+  let checkpointer: Checkpointer;
+  try {
+    checkpointer = open(rebuild);
+  } catch (error) {
+    complain(error as Error);
+    timer = setTimeout(begin, CHECKPOINT_INTERVAL_MS, rebuild);
+    return;
+  }
+  run(checkpointer);
+}
+
+function open(rebuild: boolean): Checkpointer {
   const reader = openLogReader({ data });
   const { ledger } = reader;
   reader.close();
-  run(new Checkpointer(data, ledger, message.rebuild));
-});
+  return new Checkpointer(data, ledger, rebuild);
+}
 
 function run(checkpointer: Checkpointer): void {
   const rounds = new CheckpointRounds(checkpointer, records, shouldStop, complain);
