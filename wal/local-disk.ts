@@ -15,6 +15,7 @@ import {
   statfsSync,
   writeSync,
 } from 'node:fs';
+import { join } from 'node:path';
 import { open, type RootDatabase } from 'lmdb';
 import type { Disk, EntryReader, EntryWriter, OpenFile } from './disk.js';
 import { SEGMENT_MAP_BYTES } from './limits.js';
@@ -25,6 +26,9 @@ const OPEN_FLAGS = {
   write: constants.O_RDWR | constants.O_CREAT | constants.O_TRUNC,
   edit: constants.O_RDWR | constants.O_CREAT,
 } as const;
+
+/** The two meta pages of a new LMDB file. */
+const PROBE_BYTES = 8192;
 
 class LocalFile implements OpenFile {
   constructor(private readonly fd: number) {}
@@ -147,12 +151,29 @@ class LocalDisk implements Disk {
   }
 
   createEntries(directory: string): EntryWriter {
+    probe(directory);
     return new LmdbEntries(directory, true);
   }
 
   openEntries(directory: string): EntryReader {
     return new PageFile(directory);
   }
+}
+
+/**
+ * Writes and syncs as much as LMDB does first. When that fails within LMDB (3.5.6, the first write of a new file) the whole process ends with a
+ * segmentation fault, and nobody hears why.
+ */
+function probe(directory: string): void {
+  const path = join(directory, 'probe');
+  const fd = openSync(path, 'wx');
+  try {
+    writeSync(fd, Buffer.alloc(PROBE_BYTES));
+    fsyncSync(fd);
+  } finally {
+    closeSync(fd);
+  }
+  rmSync(path);
 }
 
 /** The disk of the operating system. */

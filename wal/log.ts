@@ -131,13 +131,23 @@ class SegmentedLog implements LocalLog {
     this.#isUsable = false;
     this.#checkInput(batch, count, timeMs);
     this.#checkDisk(batch.length);
-    const writer = this.#writerFor(batch.length);
     const firstLsn = this.#last.lsn + 1;
-    const commitNumber = writer.commits + 1;
-    sealBatch(batch, { firstLsn, count, timeMs, prevHash: this.#last.hash, commitNumber });
-    const hash = hashBatch(batch);
-    writer.put(firstLsn, batch);
-    this.#last = { lsn: firstLsn + count - 1, timeMs, hash };
+    try {
+      const writer = this.#writerFor(batch.length);
+      const commitNumber = writer.commits + 1;
+      sealBatch(batch, { firstLsn, count, timeMs, prevHash: this.#last.hash, commitNumber });
+      const hash = hashBatch(batch);
+      writer.put(firstLsn, batch);
+      this.#last = { lsn: firstLsn + count - 1, timeMs, hash };
+    } catch (error) {
+      const { data } = this.#place;
+      throw new Error(
+        `the log in ${data} cannot be written at LSN ${firstLsn}: ${(error as Error).message}`,
+        {
+          cause: error,
+        },
+      );
+    }
     this.#isUsable = true;
   }
 

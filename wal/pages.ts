@@ -56,6 +56,9 @@ const ATTEMPTS_MAX = 10_000;
 /** The pages do not hang together. Becomes a DamagedLogError one level up. */
 export class PageFault extends Error {}
 
+/** A commit refers to a page beyond the last that it speaks of. */
+class BeyondLastPage extends PageFault {}
+
 /** What one meta page says. */
 export interface Meta {
   /** LMDB's commit id: 0 in a new file, then 1, 2, ... */
@@ -165,7 +168,7 @@ export class PageFile implements EntryReader {
       this.#metasBefore.set(this.#metas);
       let fault: unknown;
       try {
-        const meta = newestMeta(this.#metaViews, this.pageSize);
+        const meta = this.#newest();
         const result = walk(meta);
         this.#readMetas();
         if (newestTxnid(this.#metaViews) <= meta.txnid + 1) return result;
@@ -177,6 +180,22 @@ export class PageFile implements EntryReader {
       const moved = Buffer.compare(this.#metasBefore, this.#metas) !== 0;
       if (!moved || attempt === ATTEMPTS_MAX) throw fault ?? new PageFault('the file changes all the time');
     }
+  }
+
+  #newest(): Meta {
+    const { newer, undone } = newestMeta(this.#metaViews, this.pageSize);
+    return undone !== undefined && this.#isWithinFile(undone) ? undone : newer;
+  }
+
+  /** Whether the path to the last entry of a commit and its value are within the pages that it speaks of. @throws PageFault for other faults */
+  #isWithinFile(meta: Meta): boolean {
+    try {
+      this.#descend(meta, Number.MAX_SAFE_INTEGER);
+    } catch (error) {
+      if (error instanceof BeyondLastPage) return false;
+      throw error;
+    }
+    return this.#leaf.lastPageOf(this.#leaf.size - 1) <= meta.lastPage;
   }
 
   #readMetas(): void {
@@ -197,7 +216,8 @@ export class PageFile implements EntryReader {
   }
 
   #readPage(page: Page, number: number, flags: number, meta: Meta): void {
-    if (number < 2 || number > meta.lastPage) throw new PageFault(`a reference to page ${number}`);
+    if (number > meta.lastPage) throw new BeyondLastPage(`a reference to page ${number}`);
+    if (number < 2) throw new PageFault(`a reference to page ${number}`);
     readFully(this.#fd, page.bytes, number * this.pageSize);
     page.check(number, flags, meta);
   }
@@ -224,14 +244,22 @@ export class PageFile implements EntryReader {
  * not use, and then writes one meta page, 120 bytes within one sector, synced as well. Before that write the file is
  * the old one, after it the new one.
  *
- * One exception. When the write of the meta page fails (a bad disk, or one without room for a copy on write), LMDB
- * puts the old commit id and the old last page back beside the new entries and root. Nothing of it was acknowledged
- * and the other page is the newest, so this must not be refused. It is told from a commit id that flipped by the
- * last page, which never goes down from commit to commit.
+ * One exception. When the write of the meta page of commit N fails (a bad disk, or one without room for a copy on
+ * write), LMDB puts the old commit id N - 2 and the old last page back beside the new entries and root. Nothing of it
+ * was acknowledged and the other page is the newest, so this must not be refused. Where the last page is below that of
+ * the other page it is told from a commit id that flipped, since the last page never goes down from commit to commit.
+ * Where it is the same, which is common for small batches, both may be: commit N was undone, or it was finished and
+ * its id has flipped. If all that the page leads to lies within its last page, commit N is taken as it is: it was
+ * synced as a whole before the meta page was written, and what was not acknowledged may be there. If not, it cannot be
+ * a finished commit, and the other page is the newest.
  *
+ * @returns the newer, and the commit that may stand above it
  * @throws PageFault naming the rule that is broken
  */
-function newestMeta(views: readonly [DataView, DataView], pageSize: number): Meta {
+function newestMeta(
+  views: readonly [DataView, DataView],
+  pageSize: number,
+): { readonly newer: Meta; readonly undone: Meta | undefined } {
   const even = readMeta(views[0], 0, pageSize);
   const odd = readMeta(views[1], 1, pageSize);
   if (even.txnid === 0 && odd.txnid === 0) throw new PageFault('no commit was ever finished');
@@ -240,14 +268,18 @@ function newestMeta(views: readonly [DataView, DataView], pageSize: number): Met
   }
   const newer = even.txnid > odd.txnid ? even : odd;
   const older = newer === even ? odd : even;
-  for (const meta of [newer, older]) {
-    const putBack = meta === older && meta.entries === meta.txnid + 2 && meta.lastPage < newer.lastPage;
-    if (meta.entries !== meta.txnid && !putBack) {
+  const isPutBack = older.entries === older.txnid + 2 && older.lastPage <= newer.lastPage;
+  for (const meta of isPutBack ? [newer] : [newer, older]) {
+    if (meta.entries !== meta.txnid) {
       throw new PageFault(`the meta page of commit ${meta.txnid} speaks of ${meta.entries} entries`);
     }
   }
-  if (newer.depth < 1 || newer.depth > DEPTH_MAX) throw new PageFault(`a tree of depth ${newer.depth}`);
-  return newer;
+  const undone =
+    isPutBack && older.lastPage === newer.lastPage ? { ...older, txnid: older.entries } : undefined;
+  for (const { depth } of undone === undefined ? [newer] : [newer, undone]) {
+    if (depth < 1 || depth > DEPTH_MAX) throw new PageFault(`a tree of depth ${depth}`);
+  }
+  return { newer, undone };
 }
 
 function readMeta(view: DataView, number: number, pageSize: number): Meta {
@@ -335,6 +367,14 @@ class Page {
     if (index === 0 && !this.#isLeaf) return 0;
     const at = this.node(index) + NODE_HEADER;
     return this.view.getUint32(at) * 2 ** 32 + this.view.getUint32(at + 4);
+  }
+
+  /** The last page that the value of a leaf's entry takes; 0 when it lies within the leaf. */
+  lastPageOf(index: number): number {
+    const node = this.node(index);
+    if ((this.view.getUint16(node + 4, true) & F_BIGDATA) === 0) return 0;
+    const at = node + NODE_HEADER + KEY_BYTES;
+    return u64(this.view, at) + u64(this.view, at + 16) - 1;
   }
 
   child(index: number): number {

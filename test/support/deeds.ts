@@ -36,6 +36,7 @@ export type Verdict = { readonly lsn: number; readonly isAgain: boolean } | { re
 const REFUSED_BY_NUMBER: { readonly [n: number]: string } = {
   31: 'insufficient_funds',
   26: 'already_voided',
+  40: 'not_ready',
 };
 
 /** A shop's connections to a running server. */
