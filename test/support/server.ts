@@ -29,6 +29,8 @@ export interface ServerOptions {
   readonly env?: { readonly [name: string]: string };
   /** Script to run instead of `kassa serve`; it says `ready on` on stdout, too. */
   readonly script?: string;
+  /** A command with its arguments that runs the process and stays out of the way. */
+  readonly under?: readonly string[];
 }
 
 export interface Exit {
@@ -109,11 +111,12 @@ export class ServerProcess {
   /** Starts the process without waiting for it. */
   static async launch(options: ServerOptions): Promise<ServerProcess> {
     const port = options.port ?? (await freePort());
-    const { data, shards = 1, args = [], env = {}, script } = options;
+    const { data, shards = 1, args = [], env = {}, script, under } = options;
     const command = script === undefined ? [CLI, 'serve'] : [script];
     const child = launch(
       [...command, '--data', data, '--port', `${port}`, '--auth', 'jwt', '--shards', `${shards}`, ...args],
       { KASSA_JWT_SECRET: SECRET, ...env },
+      under,
     );
     return new ServerProcess(options, port, child);
   }
@@ -138,6 +141,10 @@ export class ServerProcess {
   /** Another process on the same data and port. */
   async restart(options: Partial<ServerOptions> = {}): Promise<ServerProcess> {
     return ServerProcess.start({ ...this.options, port: this.port, ...options });
+  }
+
+  get hasExited(): boolean {
+    return this.exit !== undefined;
   }
 
   get pid(): number {
@@ -200,9 +207,14 @@ export class ServerProcess {
   }
 }
 
-function launch(args: readonly string[], env: { readonly [name: string]: string }): ChildProcess {
+function launch(
+  args: readonly string[],
+  env: { readonly [name: string]: string },
+  under: readonly string[] = [],
+): ChildProcess {
   const inherited = Object.entries(process.env).filter(([name]) => !name.startsWith('KASSA_'));
-  return spawn(process.execPath, [...args], {
+  const [command, ...rest] = [...under, process.execPath, ...args];
+  return spawn(command!, rest, {
     env: { ...Object.fromEntries(inherited), ...env },
     stdio: ['ignore', 'pipe', 'pipe'],
   });
