@@ -176,7 +176,9 @@ class SegmentedLog implements LocalLog {
   #checkDisk(batchBytes: number): void {
     const free = this.#place.freeBytes();
     if (free >= batchBytes + FREE_BYTES_MIN) return;
-    throw new Error(`no room for the log: ${free} bytes are left on the disk of ${this.#place.data}`);
+    throw new Error(
+      `no room for the log: ${free} bytes are left on the disk of ${this.#place.data}. Make room and start again`,
+    );
   }
 
   #writerFor(batchBytes: number): SegmentWriter {

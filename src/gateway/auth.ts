@@ -20,6 +20,8 @@ export interface Identity {
   readonly caller: Caller;
   /** Milliseconds since 1970; Infinity without `exp`. */
   readonly expiresAtMs: number;
+  /** The same; 0 without `nbf`. */
+  readonly validFromMs: number;
   session?: Session;
 }
 
@@ -43,6 +45,7 @@ class OpenAuthenticator implements Authenticator {
   private readonly identity: Identity = {
     caller: { tenant: 'dev', by: 'dev', permissions: ROLES.admin },
     expiresAtMs: Number.POSITIVE_INFINITY,
+    validFromMs: 0,
   };
 
   verify(): Identity {
@@ -64,13 +67,14 @@ export class TokenAuthenticator implements Authenticator {
     private readonly now: () => number = Date.now,
   ) {}
 
-  /** The identity of a token that was verified before and has not expired. */
+  /** The identity of a token that was verified before and is valid now: the clock may have been set since. */
   known(token: string | undefined): Identity | undefined {
     if (token === undefined) return undefined;
     const identity = this.verified.get(token);
     if (identity === undefined) return undefined;
     this.verified.delete(token);
-    if (identity.expiresAtMs <= this.now()) return undefined;
+    const nowMs = this.now();
+    if (identity.expiresAtMs <= nowMs || identity.validFromMs > nowMs) return undefined;
     this.verified.set(token, identity);
     return identity;
   }
@@ -146,7 +150,7 @@ function isPrefixes(value: unknown): value is readonly string[] {
 
 function toIdentity(payload: Payload): Identity {
   const { tenant, sub, role, terminal, accounts } = checkClaims(payload);
-  const { exp } = payload as { readonly exp?: number };
+  const { exp, nbf } = payload as { readonly exp?: number; readonly nbf?: number };
   return {
     caller: {
       tenant,
@@ -156,6 +160,7 @@ function toIdentity(payload: Payload): Identity {
       ...(accounts !== undefined && { accounts }),
     },
     expiresAtMs: exp === undefined ? Number.POSITIVE_INFINITY : exp * 1000,
+    validFromMs: nbf === undefined ? 0 : nbf * 1000,
   };
 }
 

@@ -1,5 +1,5 @@
-/** Longest delay a timer takes without overflowing. */
-const DELAY_MS_MAX = 2 ** 31 - 1;
+/** Timers know nothing of a wall clock that is set: it is looked at so often at least. */
+const DELAY_MS_MAX = 5000;
 
 /**
  * Calls back for each item when its time has come, with one timer for all of them. Tokens expire on whole seconds and
@@ -10,7 +10,7 @@ export class Expiry<T> {
   private timer: NodeJS.Timeout | undefined;
   private timerSecond = Number.POSITIVE_INFINITY;
 
-  /** @param onDue called at the end of the item's second, or right after it; must not throw */
+  /** @param onDue called at the end of the item's second, or right after it (some seconds after the clock was set); must not throw */
   constructor(
     private readonly onDue: (item: T) => void,
     private readonly now: () => number = Date.now,

@@ -88,8 +88,9 @@ export class LedgerSession implements Session {
 
   /** Nothing of this kind is taken now. Asked once for a batch, which is admitted whole or refused whole. */
   private unready(permission: Permission): Refusal | undefined {
-    let reason = this.host.notReady();
-    if (!READS.has(permission)) reason ??= this.host.noRoom();
+    let reason = this.host.noRoom();
+    if (reason !== undefined && READS.has(permission)) reason = undefined;
+    reason = this.host.notReady() ?? reason;
     return reason === undefined ? undefined : { ok: false, code: 'not_ready', detail: reason };
   }
 

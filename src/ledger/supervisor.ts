@@ -4,8 +4,12 @@ import { RingConsumer } from '../../engine/mailbox.js';
 import type { Wiring } from './wiring.js';
 
 const LOOK_EVERY_MS = 1000;
-/** Work that waits so long without any progress of the thread it waits for is a fault. */
-const STALLED_MS = 15_000;
+/**
+ * Work that waits at so many looks without any progress of the thread it waits for is a fault. Looks are counted and not the time between
+ * them: a clock that is set, or a process that was stopped for a while, is no fault of a thread.
+ */
+const STALLED_LOOKS = 15;
+const STALLED_S = (STALLED_LOOKS * LOOK_EVERY_MS) / 1000;
 
 /**
  * Fail-stop: the death of any thread, or one that makes no progress while work waits for it, ends the ledger. A commit that takes long is
@@ -85,28 +89,23 @@ export class Supervisor {
       ...wiring.commands.map((rings) => rings[shard]!),
       ...wiring.peers.flatMap((rings) => rings[shard] ?? []),
     ]);
-    const seen = inboxes.map(() => ({ progress: -1, since: performance.now() }));
-    const writer = { progress: -1, since: performance.now() };
+    const seen = inboxes.map(() => ({ progress: -1, looks: 0 }));
+    const writer = { progress: -1, looks: 0 };
     let commits = control.commits();
     this.timer = setInterval(() => {
-      const now = performance.now();
       const isSyncSlow = control.inCommit() && control.commits() === commits;
       commits = control.commits();
       inboxes.forEach((rings, shard) => {
         const isWaitedFor = rings.some((buffer) => new RingConsumer(buffer).peek() >= 0);
-        if (isStalled(seen[shard]!, control.shardProgress(shard), isWaitedFor && !isSyncSlow, now)) {
+        if (isStalled(seen[shard]!, control.shardProgress(shard), isWaitedFor && !isSyncSlow)) {
           this.fail(
-            new Error(
-              `shard ${shard} made no progress for ${STALLED_MS / 1000} s although work waits for it`,
-            ),
+            new Error(`shard ${shard} made no progress for ${STALLED_S} s although work waits for it`),
           );
         }
       });
       const isWriterWaitedFor = control.claimedLsn() > control.durableLsn() && !isSyncSlow;
-      if (isStalled(writer, control.writerProgress(), isWriterWaitedFor, now)) {
-        this.fail(
-          new Error(`LSNs above ${control.durableLsn()} are not being written for ${STALLED_MS / 1000} s`),
-        );
+      if (isStalled(writer, control.writerProgress(), isWriterWaitedFor)) {
+        this.fail(new Error(`LSNs above ${control.durableLsn()} are not being written for ${STALLED_S} s`));
       }
     }, LOOK_EVERY_MS);
     this.timer.unref();
@@ -114,17 +113,16 @@ export class Supervisor {
 }
 
 function isStalled(
-  seen: { progress: number; since: number },
+  seen: { progress: number; looks: number },
   progress: number,
   isWaitedFor: boolean,
-  now: number,
 ): boolean {
   if (!isWaitedFor || progress !== seen.progress) {
     seen.progress = progress;
-    seen.since = now;
+    seen.looks = 0;
     return false;
   }
-  return now - seen.since > STALLED_MS;
+  return ++seen.looks > STALLED_LOOKS;
 }
 
 function asError(error: unknown): Error {

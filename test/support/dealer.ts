@@ -11,6 +11,8 @@ import { createAccounts } from './shop.js';
 
 const TILLS = ['t0', '{s1}:t1', '{s2}:t2'];
 const ACCOUNTS = ['bank', ...TILLS];
+/** What a dealer calls its deeds. */
+const OWN_ID = /^(\{s[12]\})?d\d+$/;
 const LANES = 12;
 
 const LOGGED_AS = {
@@ -98,13 +100,13 @@ export class Dealer {
   /** Asks a server that was started anew about everything, then stops it and reads its log. */
   async audit(server: ServerProcess): Promise<void> {
     const shop = await Shop.open(server.port);
-    for (const deed of [...this.unknown]) {
+    await inLanes([...this.unknown], async (deed) => {
       const lsn = await shop.settle(deed);
       this.book(deed, lsn === undefined ? { code: 'never done' } : { lsn });
-    }
-    for (const [deed, lsn] of this.done) {
+    });
+    await inLanes([...this.done], async ([deed, lsn]) => {
       expect([deed, await shop.settle(deed)]).toEqual([deed, lsn]);
-    }
+    });
     shop.close();
     const http = server.http();
     const answers = await Promise.all(ACCOUNTS.map((id) => http.get(`/v1/accounts/${id}/balance`)));
@@ -128,9 +130,18 @@ export class Dealer {
     for (const [deed, lsn] of this.done) expect([deed, logged.get(keyOf(deed))]).toEqual([deed, lsn]);
     for (const [deed, code] of this.refused)
       expect([deed, code, logged.get(keyOf(deed))]).toEqual([deed, code, undefined]);
-    expect(records.length).toBe(this.done.size + ACCOUNTS.length);
+    expect(records.filter(({ id }) => OWN_ID.test(id)).length).toBe(this.done.size);
     return addUp(records);
   }
+}
+
+/** Works on all items, some at a time. */
+async function inLanes<T>(items: readonly T[], work: (item: T) => Promise<void>): Promise<void> {
+  const rest = items.values();
+  const lane = async () => {
+    for (const item of rest) await work(item);
+  };
+  await Promise.all(Array.from({ length: LANES }, lane));
 }
 
 function keyOf(deed: Deed): string {

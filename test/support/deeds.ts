@@ -100,8 +100,8 @@ export class Shop {
         return byNumber(n, lsn);
       }
       case 'compact batch': {
-        const [, , lsn, others = []] = await this.wire.compact([[[id, debit, credit, amount]]]);
-        return byNumber(others[0]?.[1] ?? 0, lsn);
+        const [, whole, lsn, others = []] = await this.wire.compact([[[id, debit, credit, amount]]]);
+        return byNumber(whole === 0 ? (others[0]?.[1] ?? 0) : whole, lsn);
       }
       case 'batch': {
         const reply = await this.wire.call('batch', { transactions: [body] });

@@ -18,13 +18,14 @@
 #include <unistd.h>
 
 enum { FSYNC = 1, FDATASYNC = 2, PWRITE = 4, WRITE = 8, FTRUNCATE = 16, RENAME = 32, PREAD = 64 };
+enum { SECTOR = 512 };
 
 struct levers {
   uint32_t fail_ops;   /* which calls fail */
   uint32_t error;      /* with this errno */
   uint32_t skip;       /* so many of them come through first */
   uint32_t count;      /* and so many fail; 0: all from then on */
-  uint32_t torn;       /* a write that fails has written its first half */
+  uint32_t torn;       /* a write that fails has written its first half, if it is more than a sector */
   uint32_t delay_ops;  /* which calls wait */
   uint32_t delay_ms;
   uint32_t matched;    /* calls of fail_ops seen; counted here */
@@ -89,6 +90,9 @@ static uint32_t verdict(uint32_t op, int meant) {
   return levers->error;
 }
 
+/* A disk writes a sector whole or not at all. */
+static int is_torn(size_t size) { return levers->torn && size > SECTOR; }
+
 /* Asked for every call: cheap while nothing is wanted. */
 static uint32_t fault(uint32_t op, int fd) {
   if (levers == NULL || !((levers->fail_ops | levers->delay_ops) & op)) return 0;
@@ -116,7 +120,7 @@ int fdatasync(int fd) {
 ssize_t write(int fd, const void *bytes, size_t size) {
   uint32_t error = fault(WRITE, fd);
   if (!error) return REAL(write)(fd, bytes, size);
-  if (levers->torn) (void)!REAL(write)(fd, bytes, size / 2);
+  if (is_torn(size)) (void)!REAL(write)(fd, bytes, size / 2);
   return failed(error);
 }
 
@@ -128,7 +132,7 @@ ssize_t writev(int fd, const struct iovec *parts, int count) {
 ssize_t pwrite64(int fd, const void *bytes, size_t size, off64_t offset) {
   uint32_t error = fault(PWRITE, fd);
   if (!error) return REAL(pwrite64)(fd, bytes, size, offset);
-  if (levers->torn) (void)!REAL(pwrite64)(fd, bytes, size / 2, offset);
+  if (is_torn(size)) (void)!REAL(pwrite64)(fd, bytes, size / 2, offset);
   return failed(error);
 }
 

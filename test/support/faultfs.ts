@@ -48,7 +48,7 @@ export interface Fault {
   readonly skip?: number;
   /** So many fail, and then no more; default: all from then on. */
   readonly count?: number;
-  /** A write that fails has written its first half. */
+  /** A write that fails has written its first half, if it is more than a sector. */
   readonly torn?: boolean;
 }
 
