@@ -7,6 +7,7 @@ import { prefixOf } from '../../src/ledger/caller.js';
 import { Front } from '../../src/ledger/front.js';
 import { LedgerSession, type SessionHost } from '../../src/ledger/ledger-session.js';
 import { ReaderClient } from '../../src/ledger/reader-client.js';
+import { noRoom } from '../../src/ledger/room.js';
 import { type Clock, ledgerTime, startClock } from '../../src/ledger/wiring.js';
 import type { Caller, Session } from '../../src/session.js';
 import { Checkpointer } from '../../wal/checkpoint.js';
@@ -259,6 +260,7 @@ export class Life {
       sessions: new Map(),
       now: () => this.now(),
       notReady: () => (this.isClosing ? 'shutting down' : undefined),
+      noRoom: () => noRoom(control),
     };
     loop.onDoorbell = gate.front.drain;
     this.gates.push(gate);
