@@ -30,8 +30,8 @@ export const Command = {
   /** Words between header and payload: route and hash of each posting's account; `reverse`: then the original's fingerprint. */
   words: 14,
   payloadBytes: 16,
-  /** `lookup`: the first reversal asked for. */
-  first: 20,
+  /** `lookup`: the first reversal asked for. A transaction: the number of its batch at its front, or 0. */
+  argument: 20,
   /** float64, ledger time in ms since the epoch. */
   time: 24,
   /** Four words: the id's fingerprint, or an account's route and hash in the first two. */

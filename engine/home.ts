@@ -41,7 +41,8 @@ export interface WaitingCommand {
  * when all have said yes claims the LSN, hands over the record and lets them settle; at the first no it lets those asked before release.
  *
  * Invariants
- * - One job per id at a time; commands about an id with a job wait for its end, in their order.
+ * - One job per id at a time; commands about an id with a job wait for its end, in their order. Entries of a batch that follow one that waits
+ *   so wait behind it: their order was left to the order in which they come.
  * - A credit of the pair is taken with the ask and given back with settle or release, so a ring between shards never lacks room.
  * - Nothing waits between the claim of an LSN and its record: the room was there before the message that led to it was taken.
  */
@@ -50,6 +51,8 @@ export class Home {
   private readonly freeSlots: number[] = [];
   /** Jobs by word 1 of their id's fingerprint. */
   private readonly inFlight = new Map<number, Job[]>();
+  /** The job that an entry of a batch waits for, by front and number of the batch. */
+  private readonly batches = new Map<number, Job>();
   private readonly credits: number[];
   private readonly waitingForCredit: Job[][];
   private readonly view = new RecordView();
@@ -71,6 +74,20 @@ export class Home {
     if (this.count === 0) return undefined;
     const jobs = this.inFlight.get(fp[1]!);
     return jobs?.find((job) => job.fingerprint.every((word, i) => word === fp[i]));
+  }
+
+  /** The job that an earlier entry of a batch waits for, if one does. */
+  findBatch(front: number, batch: number): Job | undefined {
+    return batch === 0 || this.batches.size === 0 ? undefined : this.batches.get(batchKey(front, batch));
+  }
+
+  /** Queues a command until a job has ended. @param batch the number of its batch, or 0 */
+  wait(job: Job, waiting: WaitingCommand, batch: number): void {
+    job.waiting.push(waiting);
+    if (batch === 0) return;
+    const key = batchKey(waiting.front, batch);
+    this.batches.set(key, job);
+    job.batches.push(key);
   }
 
   start(job: Job): void {
@@ -187,8 +204,13 @@ export class Home {
     const others = this.inFlight.get(key)!.filter((other) => other !== job);
     if (others.length === 0) this.inFlight.delete(key);
     else this.inFlight.set(key, others);
+    for (const batch of job.batches) this.batches.delete(batch);
     for (const waiting of job.waiting) this.host.again(waiting);
   }
+}
+
+function batchKey(front: number, batch: number): number {
+  return front * 4294967296 + batch;
 }
 
 /** A transaction, end, expiry or reversal under way. */
@@ -201,6 +223,8 @@ export class Job {
   readonly currencies: Float64Array;
   readonly payloadView: DataView;
   readonly waiting: WaitingCommand[] = [];
+  /** Batches of which entries are waiting. */
+  readonly batches: number[] = [];
   /** The hold that an end ends. */
   hold: Hold | undefined;
   /** Code of the currency that all accounts must have, or 0. */

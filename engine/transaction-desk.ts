@@ -24,17 +24,22 @@ export class TransactionDesk {
 
   constructor(private readonly shard: Shard) {}
 
-  /** Loads the fingerprint and queues the command if its id has a job. @returns whether it must wait */
-  private mustWait(front: number, memory: Memory, m: number): boolean {
+  /**
+   * Loads the fingerprint and queues the command if its id has a job, or if an entry before it in its batch waits so.
+   * @param batch the number of its batch, or 0
+   * @returns whether it must wait
+   */
+  private mustWait(front: number, memory: Memory, m: number, batch = 0): boolean {
     const { fp } = this;
+    const { home } = this.shard;
     const at = (m + Command.fingerprint) >> 2;
     fp[0] = memory.u32[at]!;
     fp[1] = memory.u32[at + 1]!;
     fp[2] = memory.u32[at + 2]!;
     fp[3] = memory.u32[at + 3]!;
-    const job = this.shard.home.find(fp);
+    const job = home.findBatch(front, batch) ?? home.find(fp);
     if (job === undefined) return false;
-    job.waiting.push({ front, command: copyCommand(memory, m) });
+    home.wait(job, { front, command: copyCommand(memory, m) }, batch);
     return true;
   }
 
@@ -48,7 +53,7 @@ export class TransactionDesk {
    * go (no message, no garbage but bigints). Otherwise it becomes a job.
    */
   create(front: number, memory: Memory, m: number, kind: number): void {
-    if (this.mustWait(front, memory, m)) return;
+    if (this.mustWait(front, memory, m, memory.u32[(m + Command.argument) >> 2]!)) return;
     const { shard, view } = this;
     const { state, out } = shard;
     const slot = memory.u32[(m + Command.slot) >> 2]!;
@@ -402,7 +407,7 @@ export class TransactionDesk {
     }
     const end = ids.kind(entry) === IdKind.pending ? state.findEnd(fp) : -1;
     const reversed = state.reversed.get(entry);
-    const first = memory.u32[(m + Command.first) >> 2]!;
+    const first = memory.u32[(m + Command.argument) >> 2]!;
     const last = Math.min(reversed?.count ?? 0, first + LOOKUP_REVERSALS);
     const lsn = ids.lsn(entry);
     const endLsn = end >= 0 ? ids.lsn(end) : 0;

@@ -4,12 +4,16 @@ import { type Answer, copyAnswer } from './answers.js';
 import type { CommandEncoder } from './encoder.js';
 import type { Front, Handler } from './front.js';
 
+/** Batches are numbered so that those under way at a front have different numbers; 0 is none. */
+const BATCH_NUMBER_MAX = 0xffffffff;
+let batches = 0;
+
 type Held = NonNullable<ReturnType<Front['hold']>>;
 
 /** An entry that another of the batch waits for, until it is decided. */
 interface Entry {
   readonly home: number;
-  /** All its accounts are at its home, and it was sent at once: what follows it there is decided after it. */
+  /** All its accounts are at its home, and it was sent at once: what follows it there, with the batch's number, is decided after it. */
   readonly isOrdered: boolean;
   isDecided: boolean;
   /** Entries that it waits for. */
@@ -20,7 +24,8 @@ interface Entry {
 
 /**
  * The entries of one batch on their way. Those that share an account or an id are decided in their order: with one shard the order in its
- * mailbox does that; with several an entry is held back until the earlier ones are decided, unless both belong wholly to one shard.
+ * mailbox does that; with several an entry is held back until the earlier ones are decided, unless both belong wholly to one shard. That shard
+ * knows the batch by its number: should the earlier one wait there for its id, the later one waits behind it.
  */
 export class BatchRun implements Handler {
   private readonly answersByEntry: (Answer | undefined)[];
@@ -34,6 +39,7 @@ export class BatchRun implements Handler {
   /** The last entry that named an account or id. */
   private readonly last = new Map<string, Entry>();
   private readonly unwatch: (() => void) | undefined;
+  private readonly batch: number;
 
   constructor(
     private readonly front: Front,
@@ -42,6 +48,8 @@ export class BatchRun implements Handler {
     this.left = size;
     this.answersByEntry = new Array(size).fill(undefined);
     this.codesByEntry = new Uint8Array(size);
+    batches = (batches % BATCH_NUMBER_MAX) + 1;
+    this.batch = batches;
     this.unwatch = front.shards > 1 ? front.watchDecisions() : undefined;
   }
 
@@ -57,6 +65,7 @@ export class BatchRun implements Handler {
       this.front.send(encoder, this, index);
       return;
     }
+    encoder.argument = this.batch;
     const home = encoder.shard(this.front.shards);
     const isLocal = encoder.isLocal(this.front.shards);
     const earlier = new Set<Entry>();

@@ -68,8 +68,8 @@ export class CommandEncoder {
   wordCount = 0;
   /** `reverse` without postings: the code to refuse with. */
   code = 0;
-  /** `lookup`: the first reversal asked for. */
-  first = 0;
+  /** `lookup`: the first reversal asked for. A transaction: the number of its batch, or 0. */
+  argument = 0;
   c0 = 0;
   c1 = 0;
   resultBytes: number = PLAIN_RESULT_BYTES;
@@ -94,7 +94,7 @@ export class CommandEncoder {
     this.presence = 0;
     this.wordCount = 0;
     this.code = 0;
-    this.first = 0;
+    this.argument = 0;
     this.forbidden = undefined;
     this.metadataAt = -1;
     this.expiresAt = -1;
@@ -325,7 +325,7 @@ export class CommandEncoder {
     // presence and words are two 16-bit halves of one word.
     u32[(m + Command.presence) >> 2] = this.presence | (this.wordCount << 16);
     u32[(m + Command.payloadBytes) >> 2] = payload.at;
-    u32[(m + Command.first) >> 2] = this.first;
+    u32[(m + Command.argument) >> 2] = this.argument;
     f64[(m + Command.time) >> 3] = time;
     let at = (m + Command.fingerprint) >> 2;
     u32[at++] = this.fp[0]!;

@@ -297,7 +297,7 @@ export class LedgerSession implements Session {
       const fault = encodeQuestion(encoder, this.prefix, Op.lookup, id);
       if (fault !== undefined) return refusal(fault);
       encoder.resultBytes = READ_RESULT_BYTES;
-      encoder.first = found?.reversals.length ?? 0;
+      encoder.argument = found?.reversals.length ?? 0;
       const call = this.call();
       if ('ok' in call) {
         if (!waits) return call;
