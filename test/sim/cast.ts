@@ -64,6 +64,12 @@ export class Cast {
     this.pools = [eur, eur, eur, eur, usd, ...(yen.length > 1 ? [yen] : [])];
   }
 
+  /** Whether a debit is what an account's balance grows by. */
+  isDebitNormal(account: string): boolean {
+    const type = this.accounts.find(({ id }) => id === account)?.type;
+    return type === 'asset' || type === 'expense';
+  }
+
   tenant(draw: Draw): string {
     return draw.chance(85) ? this.tenants[0]! : draw.pick(this.tenants);
   }

@@ -1,4 +1,4 @@
-import type { BalanceBody, TransactionInput } from '../../engine/types.js';
+import type { BalanceBody, TransactionInput, TransactionReply } from '../../engine/types.js';
 import type { Caller } from '../../src/session.js';
 import type { Command } from '../support/model.js';
 import { type Leg, legsOf, transactionFaults } from '../support/statics.js';
@@ -45,7 +45,7 @@ const ACTIONS = {
   follow: 16,
   mind: 3,
   fault: 2,
-  storm: 16,
+  storm: 30,
 } as const;
 
 /** Answers that clients look back at. */
@@ -142,15 +142,23 @@ export class Clients {
     const { cast } = this;
     const draw = new Draw(this.seed, k);
     if (k === 2) {
-      const caller = cast.admin(cast.tenants[0]!);
-      const bodies = Array.from({ length: 6 }, () => transactionBody(draw, cast, cast.id(draw, k)));
-      this.start(caller, { kind: 'batch', bodies });
+      this.start(cast.admin(cast.tenants[0]!), { kind: 'batch', bodies: this.funding(draw) });
       return;
     }
     const tenant = cast.tenants[k];
     if (tenant === undefined) return;
     const bodies = cast.accounts.filter((_, index) => index < 6 || draw.chance(85));
     this.start(cast.admin(tenant), { kind: 'accounts', bodies });
+  }
+
+  /** Some money for most accounts of the first currency: without it nearly everything would be refused. */
+  private funding(draw: Draw): TransactionInput[] {
+    const { cast } = this;
+    const [house, ...others] = cast.pools[0] as [string, ...string[]];
+    return others.map((account) => {
+      const [debit, credit] = cast.isDebitNormal(account) ? [account, house] : [house, account];
+      return { id: this.id(draw), debit, credit, amount: draw.between(10, 70) };
+    });
   }
 
   private do(draw: Draw): void {
@@ -226,14 +234,33 @@ export class Clients {
 
   /** An account of the tenant that had nothing on it when it was read last. */
   private seenEmpty(tenant: string): string | undefined {
+    return [...this.seen(tenant).values()].find(
+      (body) => body.balance === 0n && body.debits_pending === 0n && body.credits_pending === 0n,
+    )?.account;
+  }
+
+  /** What was on an account when it was shown last, whatever showed it. */
+  lastShown(tenant: string, account: string): bigint | undefined {
+    const { answers } = this.history;
+    const oldest = Math.max(0, answers.length - ANSWERS_REMEMBERED);
+    for (let n = answers.length - 1; n >= oldest; n--) {
+      const { caller, deeds } = answers[n]!;
+      const outcome = caller.tenant === tenant ? deeds[0]?.result?.outcome : undefined;
+      if (outcome === undefined || !outcome.ok) continue;
+      const body = outcome.body as Partial<BalanceBody & TransactionReply>;
+      const shown = body.account === account ? body.balance : body.balances?.[account];
+      if (shown !== undefined) return BigInt(shown);
+    }
+    return undefined;
+  }
+
+  /** Accounts of the tenant as they were read lately. */
+  private seen(tenant: string): Map<string, BalanceBody> {
     const reads = this.history.answers.slice(-ANSWERS_REMEMBERED).flatMap(({ caller, deeds }) => {
       const outcome = caller.tenant === tenant ? deeds[0]?.result?.outcome : undefined;
       return outcome?.ok && 'credits_pending' in outcome.body ? [outcome.body as BalanceBody] : [];
     });
-    const newest = new Map(reads.map((body) => [body.account, body]));
-    return [...newest.values()].find(
-      (body) => body.balance === 0n && body.debits_pending === 0n && body.credits_pending === 0n,
-    )?.account;
+    return new Map(reads.map((body) => [body.account, body]));
   }
 
   /** Somebody waits for an answer: asks first, sends again, or gives up and closes the id. */

@@ -1,6 +1,18 @@
 import { Control } from '../../engine/control.js';
 import { PausingBell } from '../support/scheduler.js';
 
+/** A front's bell, which the front itself arms: others may come in between its last look and that. */
+class FrontBell extends PausingBell {
+  constructor(private readonly lookFirst: () => void) {
+    super(lookFirst);
+  }
+
+  override arm(): void {
+    this.lookFirst();
+    super.arm();
+  }
+}
+
 /** The control words of a ledger whose threads take turns: others may run wherever one looks at them. */
 export class SimControl extends Control {
   private readonly bells = new Map<string, PausingBell>();
@@ -9,10 +21,10 @@ export class SimControl extends Control {
     super(new SharedArrayBuffer(Control.bytes));
   }
 
-  private bell(name: string): PausingBell {
+  private bell(name: string, Kind: new (look: () => void) => PausingBell = PausingBell): PausingBell {
     let bell = this.bells.get(name);
     if (bell === undefined) {
-      bell = new PausingBell(this.look);
+      bell = new Kind(this.look);
       this.bells.set(name, bell);
     }
     return bell;
@@ -25,7 +37,7 @@ export class SimControl extends Control {
     return this.bell(`shard ${shard}`);
   }
   override frontBell(front: number): PausingBell {
-    return this.bell(`front ${front}`);
+    return this.bell(`front ${front}`, FrontBell);
   }
 
   override claimLsn(): number {

@@ -18,7 +18,7 @@ import { type LocalLog, openLog, openLogReader } from '../../wal/log.js';
 import { checkTail, recover } from '../../wal/recover.js';
 import { Writer } from '../../wal/writer.js';
 import type { Dice } from '../support/dice.js';
-import { BlockingActor, PausingRing, type Scheduler } from '../support/scheduler.js';
+import { type Actor, BlockingActor, PausingRing, type Scheduler } from '../support/scheduler.js';
 import { SimControl } from './control.js';
 import { Crash, type MemoryDisk } from './disk.js';
 import { LoopActor, ReaderActor, TimerActor } from './loops.js';
@@ -132,8 +132,7 @@ export class Life {
       this.openGate(loop, i, reader);
     });
     this.startTicks(loops[0]!);
-    for (const loop of loops) scheduler.add(loop);
-    scheduler.add(reader);
+    for (const actor of [...loops, reader]) this.add(actor);
     this.startCheckpoints();
   }
 
@@ -224,7 +223,13 @@ export class Life {
   }
 
   private start(name: string, bell: ReturnType<SimControl['writerBell']>, step: () => boolean): void {
-    this.around.scheduler.add(new BlockingActor(bell, this.guarded(name, step, false)));
+    this.add(new BlockingActor(bell, this.guarded(name, step, false)));
+  }
+
+  /** Some threads are slow, in this life. */
+  private add(actor: Actor): void {
+    const { scheduler, dice } = this.around;
+    scheduler.add(actor, dice.pick([0, 0, 60, 95]));
   }
 
   /** A step whose error ends its thread, and with it soon the process. */
@@ -296,7 +301,7 @@ export class Life {
       if (checkpointer.position.lsn < before) around.checkpointLost();
       return isMore ? 0 : LOOK_EVERY_MS;
     };
-    around.scheduler.add(
+    this.add(
       new TimerActor(() => around.monotonicMs(), this.guarded('checkpointer', step, Number.MAX_SAFE_INTEGER)),
     );
   }
@@ -370,6 +375,9 @@ export class Life {
     const left: string[] = [];
     for (const [what, ring] of this.rings) if (ring.peek() >= 0) left.push(`the ring ${what} is not empty`);
     for (const { state, home, owner } of this.shards) {
+      const { credits } = home as unknown as { readonly credits: readonly number[] };
+      if (credits.some((left) => left !== this.layout.credits))
+        left.push(`shard ${state.shard} has ${credits} credits and not ${this.layout.credits} for each`);
       if (home.count > 0) left.push(`shard ${state.shard} has ${home.count} jobs`);
       if (owner.standing > 0) left.push(`shard ${state.shard} has ${owner.standing} earmarks`);
       for (let row = 0; row < state.accounts.count; row++) {

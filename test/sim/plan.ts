@@ -77,11 +77,11 @@ export interface Plan {
 
 export function planOf(seed: number): Plan {
   const dice = new Dice(seedOf(seed, 'plan'));
-  const actions = 40 + dice.below(100);
+  const actions = 60 + dice.below(180);
   const faults = 1 + dice.below(5);
   return {
     actions,
-    clientsPercent: dice.pick([5, 15, 40]),
+    clientsPercent: dice.pick([6, 20, 50]),
     isOpened: dice.chance(90),
     layout: layoutFrom(dice),
     faults: Array.from({ length: faults }, (_, n) =>

@@ -13,7 +13,7 @@ const STORMS = {
   tombstone: 12,
   readers: 15,
   spend: 15,
-  purses: 15,
+  purses: 25,
   batches: 15,
   accounts: 5,
 } as const;
@@ -175,23 +175,36 @@ export class Storms {
     }
   }
 
-  /** Several take the same from two accounts, as much as may be there once: each that has it from one stands in the way of the others. */
+  /**
+   * Several take the same from two accounts, as much as each has once and not twice: whoever has it from one stands in the way of the others.
+   */
   private purses(draw: Draw, caller: Caller): void {
     const { clients } = this;
-    const [a, b, c] = draw.shuffled(draw.pick(clients.cast.pools)) as [string, string, string?];
-    const [fromA, fromB] = [draw.between(1, 40), draw.between(1, 40)];
-    for (let n = draw.between(2, 4); n > 0; n--) {
-      const from = [
-        { account: a, credit: fromA },
-        { account: b, credit: fromB },
-      ];
-      const body = {
-        id: clients.id(draw),
-        postings: [...draw.shuffled(from), { account: c ?? a, debit: fromA + fromB }],
-      };
-      clients.transaction(draw, this.by(draw, caller.tenant), body);
+    const { tenant } = caller;
+    const [house, ...others] = draw.pick(clients.cast.pools) as [string, ...string[]];
+    const taken = draw
+      .shuffled(others)
+      .slice(0, 2)
+      .map((id) => this.taken(draw, tenant, id));
+    const net = taken.reduce((sum, { debit = 0, credit = 0 }) => sum + debit - credit, 0);
+    if (net !== 0) taken.push(net > 0 ? { account: house, credit: net } : { account: house, debit: -net });
+    for (let n = draw.between(3, 6); n > 0; n--) {
+      const body = { id: clients.id(draw), postings: draw.shuffled(taken) };
+      if (taken.length > 1) clients.transaction(draw, this.by(draw, tenant), body);
     }
-    this.read(caller, [a, b]);
+    this.read(caller, others.slice(0, 2));
+  }
+
+  /** A posting that takes more than half of what an account was last shown to have. */
+  private taken(
+    draw: Draw,
+    tenant: string,
+    id: string,
+  ): { account: string; debit?: number; credit?: number } {
+    const { clients } = this;
+    const shown = Number(clients.lastShown(tenant, id) ?? 0n);
+    const amount = shown > 0 && shown < 1000 ? draw.between((shown >> 1) + 1, shown) : draw.between(1, 40);
+    return clients.cast.isDebitNormal(id) ? { account: id, credit: amount } : { account: id, debit: amount };
   }
 
   /** A batch in which one entry pays for the next, while others use its ids: each has to wait for the one before, whatever that waits for. */

@@ -11,6 +11,8 @@ import type { Dice } from './dice.js';
 
 /** Turns of others at most in a long pause, as if a thread had lost its core. */
 const LONG_TURNS = 30;
+/** Times that a turn is drawn again at most when it falls to slow ones. */
+const REDRAWS = 4;
 
 /** A thread, as the scheduler sees it. */
 export interface Actor {
@@ -58,6 +60,7 @@ export class Scheduler {
   readonly look = (): void => this.atLook();
   private readonly actors: Actor[] = [];
   private readonly ready: Actor[] = [];
+  private readonly slow = new Map<Actor, number>();
   /** The chance that others take turns where an actor looks at shared memory, and that they take many. Differs from world to world. */
   private readonly pausePercent: number;
   private readonly longPercent: number;
@@ -71,13 +74,16 @@ export class Scheduler {
     this.longPercent = dice.pick([0, 10, 30]);
   }
 
-  add(actor: Actor): void {
+  /** @param slowPercent the chance that a turn which falls to it is drawn again, as if its core were busy */
+  add(actor: Actor, slowPercent = 0): void {
     this.actors.push(actor);
+    if (slowPercent > 0) this.slow.set(actor, slowPercent);
   }
 
   /** Takes all actors away. */
   clear(): void {
     this.actors.length = 0;
+    this.slow.clear();
   }
 
   /** Somewhere in a step, perhaps: others take turns. */
@@ -96,11 +102,17 @@ export class Scheduler {
     ready.length = 0;
     for (const actor of this.actors) if (!actor.thread.isRunning && actor.isReady()) ready.push(actor);
     if (ready.length === 0) return false;
-    const actor = this.dice.pick(ready);
+    let actor = this.dice.pick(ready);
+    for (let i = 0; i < REDRAWS && this.isSlow(actor); i++) actor = this.dice.pick(ready);
     actor.thread.isRunning = true;
     actor.run();
     actor.thread.isRunning = false;
     return true;
+  }
+
+  private isSlow(actor: Actor): boolean {
+    const percent = this.slow.get(actor);
+    return percent !== undefined && this.dice.chance(percent);
   }
 
   /** Runs until all sleep and nobody has been rung. */
