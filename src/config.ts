@@ -11,6 +11,7 @@ import {
   POSTINGS_MAX,
   SHARDS_MAX,
 } from '../engine/limits.js';
+import { SEGMENT_BYTES_DEFAULT, SEGMENT_BYTES_MAX, SEGMENT_BYTES_MIN } from '../wal/limits.js';
 import { MIN_FREE_BYTES } from './ledger/room.js';
 
 /** One mailbox row is kept for each. */
@@ -49,7 +50,16 @@ export interface Config {
   readonly checkpointRecords: number;
   /** Bytes of the data directory's disk that are not for new work. */
   readonly minFree: number;
+  /** Bytes of a log segment. */
+  readonly segmentBytes: number;
 }
+
+const BYTE_UNITS: readonly (readonly [unit: string, bytes: number])[] = [
+  ['TiB', 2 ** 40],
+  ['GiB', 2 ** 30],
+  ['MiB', 2 ** 20],
+  ['KiB', 2 ** 10],
+];
 
 const LOG_LEVELS = ['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent'] as const;
 export type LogLevel = (typeof LOG_LEVELS)[number];
@@ -158,6 +168,13 @@ export const OPTIONS: OptionSpecs = {
     fallback: MIN_FREE_BYTES,
     unit: 'bytes',
     parse: byteCount,
+  },
+  segmentBytes: {
+    help: `bytes of a log segment, ${showBytes(SEGMENT_BYTES_MIN)} to ${showBytes(SEGMENT_BYTES_MAX)}`,
+    placeholder: 'bytes',
+    fallback: SEGMENT_BYTES_DEFAULT,
+    unit: 'bytes',
+    parse: segmentBytes,
   },
 };
 
@@ -293,19 +310,20 @@ function integer(min: number, max: number): (given: string) => number {
   };
 }
 
-const BYTE_UNITS: readonly (readonly [unit: string, bytes: number])[] = [
-  ['TiB', 2 ** 40],
-  ['GiB', 2 ** 30],
-  ['MiB', 2 ** 20],
-  ['KiB', 2 ** 10],
-];
-
 /** Reads `1048576`, `512MiB` or `2 GiB`; up to 2^53 bytes. */
 function byteCount(given: string): number {
   const [, digits = '', unit] = /^(\d{1,16}) ?([KMGT]iB|B)?$/.exec(given) ?? [];
   const bytes = Number(digits) * (BYTE_UNITS.find(([name]) => name === unit)?.[1] ?? 1);
   if (digits !== '' && Number.isSafeInteger(bytes)) return bytes;
   throw new Error(`must be a number of bytes, as 536870912, 512MiB or 2GiB, not "${given}"`);
+}
+
+function segmentBytes(given: string): number {
+  const bytes = byteCount(given);
+  if (bytes >= SEGMENT_BYTES_MIN && bytes <= SEGMENT_BYTES_MAX) return bytes;
+  throw new Error(
+    `must be ${showBytes(SEGMENT_BYTES_MIN)} to ${showBytes(SEGMENT_BYTES_MAX)}, not "${given}"`,
+  );
 }
 
 /** In the largest unit that needs no fraction, as {@link byteCount} reads it. */

@@ -41,6 +41,7 @@ export async function startServer(config: Config, options: ServerOptions = {}): 
       if (reason === undefined) logger.info('there is room again: new work is taken');
       else logger.warn(`new work is refused: ${reason}`);
     },
+    segmentBytes: config.segmentBytes,
     attachments: config.gateways - 1,
     ...(config.shards !== 'auto' && { shards: config.shards }),
     ...(options.onFatal && { onFatal: options.onFatal }),

@@ -99,6 +99,7 @@ export class Metrics {
       kassa_durable_lsn: ['durableLsn', 'Highest LSN known to be synced'],
       kassa_checkpoint_lsn: ['checkpointLsn', 'LSN of the newest checkpoint'],
       kassa_accounts: ['accounts', 'Accounts'],
+      kassa_account_bytes: ['accountBytes', 'Memory of the accounts'],
       kassa_remembered_ids: ['rememberedIds', 'Transaction ids remembered'],
       kassa_remembered_id_bytes: ['rememberedIdBytes', 'Memory of the remembered ids'],
       kassa_open_holds: ['openHolds', 'Pending transactions'],
