@@ -1,4 +1,4 @@
-import { RecordKind, RecordView } from '../../engine/record.js';
+import { Has, RecordKind, RecordView } from '../../engine/record.js';
 import { forEachRecord } from '../../wal/batch.js';
 import { openLogReader } from '../../wal/log.js';
 
@@ -16,6 +16,12 @@ export interface LoggedRecord {
   readonly id: string;
   /** What was posted, held or captured. */
   readonly postings: readonly LoggedPosting[];
+  /** The commit's, milliseconds since 1970. */
+  readonly timeMs: number;
+  /** Of a hold that expires, milliseconds since 1970. */
+  readonly expiresAtMs: number | undefined;
+  /** Of an account; empty without one. */
+  readonly group: string;
 }
 
 const KIND_NAMES = new Map(
@@ -24,21 +30,28 @@ const KIND_NAMES = new Map(
 
 /** All records in the order of the log. @throws when an LSN is missing or twice there */
 export function readRecords(data: string): LoggedRecord[] {
-  const records: LoggedRecord[] = [];
+  return [...eachRecord(data)];
+}
+
+/** The same one after the other, for logs that are too long to hold at once; `fromLsn` is the first LSN of a batch. */
+export function* eachRecord(data: string, fromLsn = 1): Generator<LoggedRecord> {
+  let due = fromLsn;
   const reader = openLogReader({ data });
   const view = new RecordView();
   try {
-    for (const batch of reader.batchesFrom(1)) {
+    for (const batch of reader.batchesFrom(fromLsn)) {
       view.over(batch.bytes);
+      const records: LoggedRecord[] = [];
       forEachRecord(batch, (_bytes, offset, _size, lsn) => {
-        if (lsn !== records.length + 1) throw new Error(`LSN ${lsn} follows ${records.length}`);
-        records.push(toRecord(view.read(offset), lsn));
+        if (lsn !== due) throw new Error(`LSN ${lsn} follows ${due - 1}`);
+        due++;
+        records.push(toRecord(view.read(offset), lsn, batch.timeMs));
       });
+      yield* records;
     }
   } finally {
     reader.close();
   }
-  return records;
 }
 
 /** A record as it is stored. */
@@ -66,7 +79,7 @@ export function readLog(data: string): StoredRecord[] {
   return records;
 }
 
-function toRecord(view: RecordView, lsn: number): LoggedRecord {
+function toRecord(view: RecordView, lsn: number, timeMs: number): LoggedRecord {
   const kind = KIND_NAMES.get(view.kind)!;
   const isAccount = kind === 'account' || kind === 'accountUpdate';
   const postings: LoggedPosting[] = [];
@@ -74,7 +87,9 @@ function toRecord(view: RecordView, lsn: number): LoggedRecord {
     const amount = view.amounts[leg]!;
     postings.push({ account: view.account(leg), amount: view.isCredit(leg) ? -amount : amount });
   }
-  return { lsn, kind, id: view.id, postings };
+  const expiresAtMs = view.presence & Has.expiresAt ? view.expiresAt : undefined;
+  const group = view.presence & Has.group ? view.group : '';
+  return { lsn, kind, id: view.id, postings, timeMs, expiresAtMs, group };
 }
 
 /** Kinds whose postings move balances. */

@@ -202,7 +202,8 @@ export class ServerProcess {
     for (const client of this.clients.splice(0)) client.close();
   }
 
-  private output(): string {
+  /** How it ended, if it did, and what it said. */
+  output(): string {
     return `${JSON.stringify(this.exit)}\n${this.stdout()}${this.stderr()}`;
   }
 }
