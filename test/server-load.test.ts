@@ -182,17 +182,6 @@ describe.each([1, 2, 4])('on %i shards', { timeout: TIMEOUT_MS }, (shards) => {
   });
 });
 
-/** A figure of `/metrics`. */
-async function metric(http: HttpClient, name: string): Promise<number> {
-  const { text } = await http.get('/metrics');
-  return Number(
-    text
-      .split('\n')
-      .find((line) => line.startsWith(`${name} `))
-      ?.split(' ')[1],
-  );
-}
-
 describe('clients that do not behave', { timeout: TIMEOUT_MS }, () => {
   test('one that never reads is closed with 1013, memory stays bounded, others do not notice', async () => {
     const server = await ServerProcess.fresh({ args: ['--backpressure-bytes', '65536'] });
@@ -209,7 +198,7 @@ describe('clients that do not behave', { timeout: TIMEOUT_MS }, () => {
       metadata: { note: 'n'.repeat(1000) },
     };
     expect(await http.post('/v1/transactions', large)).toMatchObject({ status: 201 });
-    const before = await metric(http, 'process_resident_memory_bytes');
+    const before = await server.metric('process_resident_memory_bytes');
     const slow = await Promise.all(Array.from({ length: 4 }, () => server.wire({}, { encoding: 'json' })));
     for (const wire of slow) wire.socket.pause();
     const good = await server.wire();
@@ -224,13 +213,13 @@ describe('clients that do not behave', { timeout: TIMEOUT_MS }, () => {
         }
         asked += 4 * 500;
         expect((await good.compact([`good-${asked}`, 'bank', 'till', 1]))[1]).toBe(0);
-        peak = Math.max(peak, await metric(http, 'process_resident_memory_bytes'));
-        return (await metric(http, 'kassa_connections')) === 1 || asked * replyBytes > 400e6;
+        peak = Math.max(peak, await server.metric('process_resident_memory_bytes'));
+        return (await server.metric('kassa_connections')) === 1 || asked * replyBytes > 400e6;
       },
       ANSWERS_MS,
       () => `still open after ${asked} requests`,
     );
-    expect(await metric(http, 'kassa_connections')).toBe(1);
+    expect(await server.metric('kassa_connections')).toBe(1);
     expect(peak - before).toBeLessThan(200e6);
     for (const wire of slow) wire.socket.resume();
     for (const wire of slow) {
@@ -239,7 +228,7 @@ describe('clients that do not behave', { timeout: TIMEOUT_MS }, () => {
     }
     expect((await good.call('ping')).ok).toBe(true);
     await until(
-      async () => (await metric(http, 'kassa_commands_in_flight')) === 0,
+      async () => (await server.metric('kassa_commands_in_flight')) === 0,
       ANSWERS_MS,
       () => 'commands stay in flight',
     );
@@ -262,13 +251,13 @@ describe('clients that do not behave', { timeout: TIMEOUT_MS }, () => {
           wire.sendFrame({ rid: i, op: 'transaction', ...sale });
           wire.sendFrame({ rid: i, op: 'status', id });
         }
-        return (await metric(http, 'kassa_connections')) === 0;
+        return (await server.metric('kassa_connections')) === 0;
       },
       ANSWERS_MS,
       () => `open after ${ids.length} sales`,
     );
     await until(
-      async () => (await metric(http, 'kassa_commands_in_flight')) === 0,
+      async () => (await server.metric('kassa_commands_in_flight')) === 0,
       ANSWERS_MS,
       () => 'commands stay in flight',
     );
@@ -299,8 +288,8 @@ describe('clients that do not behave', { timeout: TIMEOUT_MS }, () => {
     }
     await until(
       async () =>
-        (await metric(http, 'kassa_connections')) === 0 &&
-        (await metric(http, 'kassa_commands_in_flight')) === 0,
+        (await server.metric('kassa_connections')) === 0 &&
+        (await server.metric('kassa_commands_in_flight')) === 0,
       ANSWERS_MS,
       () => 'connections or commands stay',
     );

@@ -69,6 +69,16 @@ export class Book {
     return [...houses, ...tills].map((body) => ({ op: 'createAccount', caller: OFFICE, body }));
   }
 
+  /** Takes back what may keep a till from delivering: it asks again until its account thaws. */
+  thawingDeeds(): Deed[] {
+    return TILLS.map((id) => ({
+      op: 'updateAccount',
+      caller: OFFICE,
+      id,
+      body: { group: `g${this.serial++}`, frozen: false, max_balance: null },
+    }));
+  }
+
   /** Notes that deeds are being said. */
   say(form: Form, deeds: readonly Deed[]): Said[] {
     return deeds.map((deed) => {

@@ -187,10 +187,14 @@ class Campaign {
   private async settle(): Promise<void> {
     const { book, audit, data } = this;
     const shop = await Shop.open(this.port);
-    await Promise.all([...book.said.values()].map((said) => this.settleOne(shop, said)));
-    await Promise.all(this.tills.map((till) => till.drained()));
-    if (book.said.size === 0) await this.openAccounts(shop);
-    else await this.repeat(shop);
+    if (book.said.size === 0) {
+      for (const deed of book.openingDeeds()) await this.say(shop, 'map', [deed]);
+    } else {
+      await Promise.all([...book.said.values()].map((said) => this.settleOne(shop, said)));
+      for (const deed of book.thawingDeeds()) await this.say(shop, 'map', [deed]);
+      await Promise.all(this.tills.map((till) => till.drained()));
+      await this.repeat(shop);
+    }
     audit.follow(data);
     audit.check();
     const ids = audit.model.transactionIds('shop');
@@ -199,11 +203,6 @@ class Campaign {
       Array.from({ length: Math.min(STATUSES_PER_ROUND, ids.length) }, () => ids[this.random(ids.length)]!),
     );
     shop.close();
-  }
-
-  private async openAccounts(shop: Shop): Promise<void> {
-    const deeds = this.book.openingDeeds();
-    for (const deed of deeds) await this.say(shop, 'map', [deed]);
   }
 
   private async say(shop: Shop, form: Form, deeds: readonly Deed[]): Promise<void> {

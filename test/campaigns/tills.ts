@@ -22,6 +22,8 @@ export class Till {
   private readonly caller: Caller;
   private readonly holds: { readonly id: string; readonly amount: number }[] = [];
   private failure: Error | undefined;
+  /** Of the last outcome that could not be known for a while. */
+  private undecided = '';
 
   constructor(
     private readonly name: string,
@@ -48,7 +50,8 @@ export class Till {
       onRefused: (sale) => this.noting(() => this.refused(sale)),
       onProblem: ({ kind, detail }) => {
         // While the server comes and goes an outcome may be unknown for a while; everything else is a fault.
-        if (kind !== 'undecided') this.failure ??= new Error(`${this.name}: ${kind}: ${detail}`);
+        if (kind === 'undecided') this.undecided = detail;
+        else this.failure ??= new Error(`${this.name}: ${kind}: ${detail}`);
       },
     });
   }
@@ -67,7 +70,11 @@ export class Till {
 
   /** Everything in the queue has been delivered, and all events have come. */
   async drained(): Promise<void> {
-    await within(this.terminal!.drained(), DRAIN_MS, () => `${this.terminal!.pending} wait in ${this.name}`);
+    await within(
+      this.terminal!.drained(),
+      DRAIN_MS,
+      () => `${this.terminal!.pending} wait in ${this.name}; ${this.undecided}`,
+    );
     this.check();
     for (const { id } of this.terminal!.refused()) await this.terminal!.dismiss(id);
   }

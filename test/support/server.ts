@@ -92,12 +92,14 @@ export class ServerProcess {
   readonly stderr: () => string;
   private readonly clients: { close(): void }[] = [];
   private exit: Exit | undefined;
+  private readonly operator: HttpClient;
 
   private constructor(
     readonly options: ServerOptions,
     readonly port: number,
     private readonly child: ChildProcess,
   ) {
+    this.operator = this.closing(new HttpClient(port, undefined));
     this.stdout = collect(child, 'stdout');
     this.stderr = collect(child, 'stderr');
     this.exited = new Promise((resolve) => {
@@ -191,6 +193,14 @@ export class ServerProcess {
 
   async wire(claims: TokenClaims = {}, options: WireOptions = {}): Promise<Wire> {
     return this.closing(await Wire.open(this.port, makeToken(claims), options));
+  }
+
+  /** A figure of `/metrics`. @throws when there is none of that name */
+  async metric(name: string): Promise<number> {
+    const { text } = await this.operator.get('/metrics');
+    const line = text.split('\n').find((one) => one.startsWith(`${name} `));
+    if (line === undefined) throw new Error(`there is no metric ${name}`);
+    return Number(line.slice(name.length));
   }
 
   private closing<T extends { close(): void }>(client: T): T {
