@@ -1,5 +1,4 @@
-import { parseArgs } from 'node:util';
-import { EXIT } from '../../src/cli/exit.js';
+import { flagsOf, runCampaign } from './campaign-cli.js';
 import { type KillReport, killCampaign } from './kill-campaign.js';
 
 const USAGE = `Usage: npm run kill -- [--rounds 200] [--seed 1] [--json]
@@ -14,29 +13,6 @@ After each kill the log is read, judged by a model of the contract and held agai
 
 Exit code 0: nothing was lost, doubled, half there or told wrongly. 1: something was, and stderr says what. 2: wrong usage.
 `;
-
-const whole = (text: string, name: string) => {
-  const n = Number(text);
-  if (Number.isSafeInteger(n) && n >= 1) return n;
-  process.stderr.write(`--${name} must be a whole number from 1 on, not "${text}"\n`);
-  process.exit(EXIT.usage);
-};
-
-function flags() {
-  try {
-    return parseArgs({
-      options: {
-        rounds: { type: 'string', default: '200' },
-        seed: { type: 'string', default: '1' },
-        json: { type: 'boolean', default: false },
-        help: { type: 'boolean', short: 'h', default: false },
-      },
-    }).values;
-  } catch (error) {
-    process.stderr.write(`${(error as Error).message}\n\n${USAGE}`);
-    process.exit(EXIT.usage);
-  }
-}
 
 function describe(report: KillReport, seconds: number): string {
   const { kills, shards, unanswered } = report;
@@ -59,27 +35,14 @@ function describe(report: KillReport, seconds: number): string {
   ].join('\n');
 }
 
-const { rounds, seed, json, help } = flags();
-if (help) {
-  process.stdout.write(USAGE);
-  process.exit(0);
-}
-const options = { rounds: whole(rounds, 'rounds'), seed: whole(seed, 'seed') };
-const startedAtMs = performance.now();
-try {
+const { values, json } = flagsOf(USAGE, { rounds: 200, seed: 1 });
+const { rounds, seed } = values;
+await runCampaign(json, describe, async (progress) => {
   const report = await killCampaign({
-    ...options,
-    onRound: ({ rounds: done, records }, moment) => {
-      if (!process.stderr.isTTY) return;
-      process.stderr.write(`\r\u001b[Kround ${done} of ${options.rounds}, ${moment}, ${records} records`);
-    },
+    rounds,
+    seed,
+    onRound: ({ rounds: done, records }, moment) =>
+      progress(`round ${done} of ${rounds}, ${moment}, ${records} records`),
   });
-  if (process.stderr.isTTY) process.stderr.write('\r\u001b[K');
-  const seconds = (performance.now() - startedAtMs) / 1000;
-  process.stdout.write(
-    json ? `${JSON.stringify({ ...options, seconds, ...report })}\n` : describe(report, seconds),
-  );
-} catch (error) {
-  process.stderr.write(`${(error as Error).message}\n`);
-  process.exitCode = EXIT.findings;
-}
+  return { seed, ...report };
+});

@@ -197,10 +197,18 @@ export class ServerProcess {
 
   /** A figure of `/metrics`. @throws when there is none of that name */
   async metric(name: string): Promise<number> {
+    const figure = (await this.metrics()).get(name);
+    if (figure === undefined) throw new Error(`there is no metric ${name}`);
+    return figure;
+  }
+
+  /** The figures of `/metrics` without labels, by name. */
+  async metrics(): Promise<Map<string, number>> {
     const { text } = await this.operator.get('/metrics');
-    const line = text.split('\n').find((one) => one.startsWith(`${name} `));
-    if (line === undefined) throw new Error(`there is no metric ${name}`);
-    return Number(line.slice(name.length));
+    const lines = text.split('\n').flatMap((line) => /^(\w+) (\S+)$/.exec(line) ?? []);
+    return new Map(
+      Array.from({ length: lines.length / 3 }, (_, i) => [lines[3 * i + 1]!, Number(lines[3 * i + 2])]),
+    );
   }
 
   private closing<T extends { close(): void }>(client: T): T {
