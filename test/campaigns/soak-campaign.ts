@@ -66,6 +66,7 @@ class Soak {
     duplicates: 0,
     reconnects: 0,
     garbage: 0,
+    reversals: 0,
   };
   private readonly lives: Life[] = [];
   private tills: readonly SoakTill[] = [];
@@ -119,7 +120,7 @@ class Soak {
     while (!isOver() || this.samples.length < 2) {
       await new Promise((resolve) => setTimeout(resolve, SAMPLE_MS));
       this.checkTills();
-      const one = await sample(server, this.counts.operations);
+      const one = await sample(server, this.counts);
       this.samples.push(one);
       this.options.onProgress?.(one.operations, this.lives.length + 1, one.ownBytes / 1e6);
     }
@@ -159,7 +160,7 @@ class Soak {
   }
 
   private async conclude(server: ServerProcess, startedAtMs: number): Promise<SoakReport> {
-    const last = await sample(server, this.counts.operations);
+    const last = await sample(server, this.counts);
     const figures = await server.metrics();
     const seconds = (performance.now() - startedAtMs) / 1000;
     const { code } = await server.stop();

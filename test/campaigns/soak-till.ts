@@ -68,6 +68,8 @@ export interface TillCounts {
   duplicates: number;
   reconnects: number;
   garbage: number;
+  /** Reversals that were booked. */
+  reversals: number;
 }
 
 /** One of the tills: a connection with several deeds in flight, made again whenever it is lost, and everything said until it is answered. */
@@ -293,6 +295,7 @@ export class SoakTill {
     }
     if (code === 'duplicate') this.counts.duplicates++;
     states.set(at, KNOWN.done);
+    if (kind === 'reversal') this.counts.reversals++;
     if (kind === 'hold' && this.holds.length < HOLDS_MAX) this.holds.push(n);
     if (kind === 'sale' && lsn > 0) [this.lastSale, this.lastLsn] = [n, lsn];
   }

@@ -2,7 +2,7 @@ import { EXIT } from '../../src/cli/exit.js';
 import { HAS_PROC } from '../support/process-figures.js';
 import { flagsOf, runCampaign } from './campaign-cli.js';
 import { type SoakReport, soak } from './soak-campaign.js';
-import { BYTES_PER_OPERATION, SLACK_BYTES } from './soak-watch.js';
+import { BYTES_PER_OPERATION, REVERSAL_BYTES, RING_BYTES, SLACK_BYTES, TABLE_SLACK } from './soak-watch.js';
 
 /** An hour of a busy chain of shops: 300 a second. */
 const HOUR = 300 * 3_600;
@@ -15,7 +15,8 @@ Ends after so many minutes or operations, whichever comes first; ${HOUR.toLocale
 
 What the server takes is held against this, in each of its lives, from the end of its warm-up to its end:
   memory of its own   grows by what accounts and remembered ids take (kassa_account_bytes, kassa_remembered_id_bytes), and
-                      besides by at most ${SLACK_BYTES >> 20} MiB and ${BYTES_PER_OPERATION} bytes an operation
+                      besides at most by ${TABLE_SLACK} of that, ${SLACK_BYTES >> 20} MiB, ${REVERSAL_BYTES} bytes a reversal, ${BYTES_PER_OPERATION} bytes an operation,
+                      and early in a life ${RING_BYTES >> 20} MiB of rings a shard
   files and threads   have a fixed bound; files on top of one a connection
   disk                has a bound for each record
 In the end the log is read: all that was acknowledged is there once and whole, nothing refused is; every balance is told as the log
@@ -35,7 +36,7 @@ function describe(report: SoakReport): string {
   const lives = report.lives.map(
     (life, i) =>
       `${`${i + 1}`.padStart(4)}  ${life.shards} shards  ${n(life.operations).padStart(9)} operations  ${mb(life.bytesWarm)} → ${mb(life.bytesEnd)} MB, ` +
-      `${mb(life.dataGrowth)} by ids and accounts, ${mb(life.unexplained)} besides   ${life.openFilesMax} files, ${life.threadsMax} threads   ${life.endedBy}`,
+      `${mb(life.dataGrowth)} by ids and accounts, ${mb(life.besides)} besides (at most ${mb(life.allowed).trim()})   ${life.openFilesMax} files, ${life.threadsMax} threads   ${life.endedBy}`,
   );
   return [
     'life',

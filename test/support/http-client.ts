@@ -9,9 +9,12 @@ export interface HttpAnswer {
   readonly body: Fields;
 }
 
+/** The server closes a connection that is idle for 10 s. One that is about to be closed must not be used again. */
+const REUSE_MS = 5_000;
+
 /** HTTP as a client of the contract speaks it. */
 export class HttpClient {
-  private readonly agent = new Agent({ keepAlive: true, maxSockets: 32 });
+  private readonly agent = new Agent({ keepAlive: true, maxSockets: 32, timeout: REUSE_MS });
 
   constructor(
     readonly port: number,

@@ -14,7 +14,7 @@ import { Wire, type WireOptions } from './wire.js';
 /** The real server as a child process, over real files. */
 
 const CLI = fileURLToPath(new URL('../../src/cli.js', import.meta.url));
-const START_MS = 20_000;
+const START_MS = 60_000;
 const EXIT_MS = 40_000;
 const PORT_MIN = 20_000;
 const PORT_MAX = 32_000;
