@@ -5,7 +5,7 @@ import { HAS_PROC } from './support/process-figures.js';
 /** The short form; `npm run soak` has the hour. */
 const MINUTES = 0.3;
 const OPERATIONS = 60_000;
-const TIMEOUT_MS = 180_000;
+const TIMEOUT_MS = 600_000;
 
 test.skipIf(!HAS_PROC)(
   'through steady mixed trade, a kill included, memory, files and disk stay within their bounds and the books are right',

@@ -9,6 +9,7 @@ import { freePort, kassa, ServerProcess, within } from '../support/server.js';
 import type { MapReply } from '../support/wire.js';
 import { Book, type Random, type Said } from './book.js';
 import { killAt, MOMENTS, type Moment, triggerFor } from './kill-moments.js';
+import { emptyReport, type KillReport } from './kill-report.js';
 import { LedgerAudit } from './ledger-audit.js';
 import { Till } from './tills.js';
 
@@ -22,28 +23,6 @@ export interface KillOptions {
   readonly seed: number;
   /** Called after each round. */
   readonly onRound?: (report: KillReport, moment: Moment) => void;
-}
-
-export interface KillReport {
-  rounds: number;
-  /** By moment; `start` are those while the server starts or recovers. */
-  readonly kills: Record<Moment | 'start', number>;
-  /** Rounds by number of shards. */
-  readonly shards: Record<number, number>;
-  records: number;
-  acknowledged: number;
-  /** What was never answered: found in the log, or not. */
-  unanswered: { done: number; notDone: number };
-  refused: number;
-  /** Holds that expired, by the log. */
-  expired: number;
-  /** Things said again after the kill, word for word, and answered as before. */
-  repeated: number;
-  /** Accounts and transactions as a server told them, held against the log. */
-  compared: number;
-  segments: number;
-  /** Rounds after which the state rested on a checkpoint. */
-  onCheckpoint: number;
 }
 
 const SHARDS = [1, 2, 4] as const;
@@ -60,20 +39,7 @@ const REPEATS_PER_ROUND = 400;
 
 /** @throws Error that names the round and the seed when anything is lost, doubled, half or told wrongly */
 export async function killCampaign(options: KillOptions): Promise<KillReport> {
-  const report: KillReport = {
-    rounds: 0,
-    kills: { load: 0, checkpoint: 0, roll: 0, close: 0, start: 0 },
-    shards: { 1: 0, 2: 0, 4: 0 },
-    records: 0,
-    acknowledged: 0,
-    unanswered: { done: 0, notDone: 0 },
-    refused: 0,
-    expired: 0,
-    repeated: 0,
-    compared: 0,
-    segments: 0,
-    onCheckpoint: 0,
-  };
+  const report = emptyReport();
   for (let first = 0; first < options.rounds; first += ROUNDS_PER_LEDGER) {
     const directory = await mkdtemp(join(tmpdir(), 'kassa-kill-'));
     try {

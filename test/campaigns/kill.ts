@@ -1,5 +1,6 @@
 import { flagsOf, runCampaign } from './campaign-cli.js';
-import { type KillReport, killCampaign } from './kill-campaign.js';
+import { killCampaign } from './kill-campaign.js';
+import type { KillReport } from './kill-report.js';
 
 const USAGE = `Usage: npm run kill -- [--rounds 200] [--seed 1] [--json]
 
