@@ -40,9 +40,9 @@ export interface Life {
 
 /** What is not memory of accounts and ids may move by so much: young generations, garbage, buffers of sockets and of the checkpointer. */
 export const SLACK_BYTES = 48 << 20;
-/** A shard's rings: 3 of 8 MiB and some of 1 MiB. Their pages are taken when they are first used, within so many operations. */
+/** A shard's rings: 3 of 8 MiB and some of 1 MiB. Their pages are taken when they are first used, within so many operations a shard. */
 export const RING_BYTES = 28 << 20;
-const RINGS_FILLED = 250_000;
+const RINGS_FILLED = 100_000;
 /** Tables that have doubled leave their old half with the allocator. */
 export const TABLE_SLACK = 0.5;
 /** Kept for ever for each transaction that was reversed: its sums, leg by leg. */
@@ -89,7 +89,7 @@ export function lifeOf(shards: number, endedBy: string, samples: readonly Sample
   const [bytesWarm, bytesEnd] = [median(head, 'ownBytes'), median(tail, 'ownBytes')];
   const dataGrowth = median(tail, 'dataBytes') - median(head, 'dataBytes');
   const since = warm[0]!;
-  const rings = since.operations - first.operations < RINGS_FILLED ? shards * RING_BYTES : 0;
+  const rings = since.operations - first.operations < shards * RINGS_FILLED ? shards * RING_BYTES : 0;
   return {
     shards,
     endedBy,

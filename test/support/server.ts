@@ -226,6 +226,12 @@ export class ServerProcess {
   }
 }
 
+/** No server outlives whoever started it, a test that ran out of time included. */
+const running = new Set<ChildProcess>();
+process.on('exit', () => {
+  for (const child of running) child.kill('SIGKILL');
+});
+
 function launch(
   args: readonly string[],
   env: { readonly [name: string]: string },
@@ -233,10 +239,13 @@ function launch(
 ): ChildProcess {
   const inherited = Object.entries(process.env).filter(([name]) => !name.startsWith('KASSA_'));
   const [command, ...rest] = [...under, process.execPath, ...args];
-  return spawn(command!, rest, {
+  const child = spawn(command!, rest, {
     env: { ...Object.fromEntries(inherited), ...env },
     stdio: ['ignore', 'pipe', 'pipe'],
   });
+  running.add(child);
+  child.once('exit', () => running.delete(child));
+  return child;
 }
 
 /** @returns what the stream gave so far */
