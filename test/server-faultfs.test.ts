@@ -175,13 +175,13 @@ describe.skipIf(missing !== undefined)(title, { timeout: TIMEOUT_MS }, () => {
     const { server, dealer } = await start();
     await tradeFor(server, dealer, 300);
     const http = server.http();
-    const [deed] = [...dealer.done.keys()].filter(({ kind }) => kind === 'sale');
+    const [sold] = [...dealer.done.keys()].filter(({ kind }) => kind === 'posted');
     faults.fail({ ops: ['pread'], error: 'EIO', path: '/log/', count: 1 });
-    expect((await http.get(`/v1/transactions/${deed!.id}`)).status).toBe(500);
+    expect((await http.get(`/v1/transactions/${sold!.id}`)).status).toBe(500);
     expect(faults.failed).toBe(1);
     const sale = { id: 'meanwhile', debit: 'bank', credit: 't0', amount: 1 };
     expect(await http.post('/v1/transactions', sale)).toMatchObject({ status: 201 });
     faults.heal();
-    expect(await http.get(`/v1/transactions/${deed!.id}`)).toMatchObject({ status: 200 });
+    expect(await http.get(`/v1/transactions/${sold!.id}`)).toMatchObject({ status: 200 });
   });
 });

@@ -1,5 +1,6 @@
 import { expect } from 'vitest';
-import { type Deed, FORMS, Shop } from './deeds.js';
+import type { Caller } from '../../src/session.js';
+import { type Deed, FORMS, type Form, Shop, type Verdict } from './deeds.js';
 import { addUp, readRecords } from './log-records.js';
 import { kassa, type ServerProcess } from './server.js';
 import { createAccounts } from './shop.js';
@@ -14,23 +15,26 @@ const ACCOUNTS = ['bank', ...TILLS];
 /** What a dealer calls its deeds. */
 const OWN_ID = /^(\{s[12]\})?d\d+$/;
 const LANES = 12;
+const OFFICE: Caller = { tenant: 'shop', by: 'ann', terminal: 'office' };
 
-const LOGGED_AS = {
-  sale: 'posted',
-  hold: 'pending',
-  capture: 'post',
-  void: 'void',
-  tombstone: 'tombstone',
-  reversal: 'reversal',
-  account: 'account',
-} as const;
+/** A deed of this dealer. */
+interface Said {
+  readonly deed: Deed;
+  readonly form: Form;
+  readonly id: string;
+  /** Of a sale or a hold. */
+  readonly amount: number;
+  /** What its record is called. */
+  readonly kind: 'posted' | 'pending' | 'post' | 'void' | 'tombstone' | 'reversal' | 'account';
+}
 
 export class Dealer {
-  readonly done = new Map<Deed, number>();
-  readonly refused = new Map<Deed, string>();
-  readonly unknown = new Set<Deed>();
-  private readonly holds: (Deed & { kind: 'hold' })[] = [];
-  private readonly sales: (Deed & { kind: 'sale' })[] = [];
+  /** With their LSN. */
+  readonly done = new Map<Said, number>();
+  readonly refused = new Map<Said, string>();
+  readonly unknown = new Set<Said>();
+  private readonly holds: Said[] = [];
+  private readonly sales: Said[] = [];
   private serial = 0;
   private isOver = false;
 
@@ -58,54 +62,69 @@ export class Dealer {
 
   private async lane(shop: Shop): Promise<void> {
     while (!this.isOver) {
-      const deed = this.next();
-      this.unknown.add(deed);
+      const said = this.next();
+      this.unknown.add(said);
       try {
-        this.book(deed, await shop.perform(deed));
+        const [verdict] = await shop.perform(said.form, [said.deed]);
+        this.book(said, verdict!);
       } catch {
         return;
       }
     }
   }
 
-  private book(deed: Deed, verdict: { readonly lsn: number } | { readonly code: string }): void {
-    this.unknown.delete(deed);
+  private book(said: Said, verdict: Verdict): void {
+    this.unknown.delete(said);
     if ('code' in verdict) {
-      this.refused.set(deed, verdict.code);
+      this.refused.set(said, verdict.code);
       return;
     }
-    this.done.set(deed, verdict.lsn);
-    if (deed.kind === 'hold') this.holds.push(deed);
-    if (deed.kind === 'sale') this.sales.push(deed);
+    this.done.set(said, verdict.lsn);
+    if (said.kind === 'pending') this.holds.push(said);
+    if (said.kind === 'posted') this.sales.push(said);
   }
 
-  private next(): Deed {
+  private next(): Said {
     const { random } = this;
+    const caller = OFFICE;
     const id = `${['', '{s1}', '{s2}'][random(3)]}d${this.serial++}`;
-    const [debit, credit] = ['bank', TILLS[random(TILLS.length)]!] as const;
     const amount = 1 + random(40);
+    const sale = { id, debit: 'bank', credit: TILLS[random(TILLS.length)]!, amount };
+    const plain = { id, amount, form: 'map' } as const;
     const dice = random(12);
-    if (dice === 0) return { kind: 'tombstone', id };
-    if (dice === 1) return { kind: 'account', id };
-    if (dice <= 3) return { kind: 'hold', id, debit, credit, amount, expires_in: 3600 };
+    if (dice === 0) return { ...plain, kind: 'tombstone', deed: { op: 'void', caller, id } };
+    if (dice === 1) {
+      const body = { id, currency: 'EUR', type: 'asset' } as const;
+      return { ...plain, kind: 'account', deed: { op: 'createAccount', caller, body } };
+    }
+    if (dice <= 3) {
+      const body = { ...sale, pending: { expires_in: 3600 } };
+      return { ...plain, kind: 'pending', deed: { op: 'transaction', caller, body } };
+    }
     const hold = dice <= 5 ? this.holds.shift() : undefined;
-    if (hold !== undefined && dice === 4) return { kind: 'void', id: hold.id };
-    if (hold !== undefined) return { kind: 'capture', id: hold.id, amount: 1 + random(hold.amount) };
-    const sale = dice === 6 ? this.sales.shift() : undefined;
-    if (sale !== undefined)
-      return { kind: 'reversal', id, original: sale.id, amount: 1 + random(sale.amount) };
-    return { kind: 'sale', id, debit, credit, amount, form: FORMS[random(FORMS.length)]! };
+    if (hold !== undefined && dice === 4)
+      return { ...plain, id: hold.id, kind: 'void', deed: { op: 'void', caller, id: hold.id } };
+    if (hold !== undefined) {
+      const body = { amount: 1 + random(hold.amount) };
+      return { ...plain, id: hold.id, kind: 'post', deed: { op: 'post', caller, id: hold.id, body } };
+    }
+    const original = dice === 6 ? this.sales.shift() : undefined;
+    if (original !== undefined) {
+      const body = { id, amount: 1 + random(original.amount) };
+      return { ...plain, kind: 'reversal', deed: { op: 'reverse', caller, original: original.id, body } };
+    }
+    const form = FORMS[random(FORMS.length)]!;
+    return { id, amount, form, kind: 'posted', deed: { op: 'transaction', caller, body: sale } };
   }
 
   /** Asks a server that was started anew about everything, then stops it and reads its log. */
   async audit(server: ServerProcess): Promise<void> {
     const shop = await Shop.open(server.port);
-    await inLanes([...this.unknown], async (deed) => {
-      const lsn = await shop.settle(deed);
-      this.book(deed, lsn === undefined ? { code: 'never done' } : { lsn });
+    await inLanes([...this.unknown], async (said) => {
+      this.book(said, (await shop.settle(said.deed)) ?? { code: 'never done' });
     });
-    await inLanes([...this.done], async ([deed, lsn]) => {
-      expect([deed, await shop.settle(deed)]).toEqual([deed, lsn]);
+    await inLanes([...this.done], async ([said, lsn]) => {
+      expect([said, await shop.settle(said.deed)]).toMatchObject([said, { lsn }]);
     });
     shop.close();
     const http = server.http();
@@ -127,9 +146,9 @@ export class Dealer {
       expect(logged.has(`${kind} ${id}`), `${kind} ${id} twice`).toBe(false);
       logged.set(`${kind} ${id}`, lsn);
     }
-    for (const [deed, lsn] of this.done) expect([deed, logged.get(keyOf(deed))]).toEqual([deed, lsn]);
-    for (const [deed, code] of this.refused)
-      expect([deed, code, logged.get(keyOf(deed))]).toEqual([deed, code, undefined]);
+    for (const [said, lsn] of this.done) expect([said, logged.get(keyOf(said))]).toEqual([said, lsn]);
+    for (const [said, code] of this.refused)
+      expect([said, code, logged.get(keyOf(said))]).toEqual([said, code, undefined]);
     expect(records.filter(({ id }) => OWN_ID.test(id)).length).toBe(this.done.size);
     return addUp(records);
   }
@@ -144,6 +163,6 @@ async function inLanes<T>(items: readonly T[], work: (item: T) => Promise<void>)
   await Promise.all(Array.from({ length: LANES }, lane));
 }
 
-function keyOf(deed: Deed): string {
-  return `${LOGGED_AS[deed.kind]} ${deed.id}`;
+function keyOf({ kind, id }: Said): string {
+  return `${kind} ${id}`;
 }
