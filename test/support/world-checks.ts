@@ -2,18 +2,31 @@ import { CLOSED, CONTENDED, FROZEN, HAS_MAX, HAS_MIN } from '../../engine/accoun
 import { CODES, codeName } from '../../engine/codes.js';
 import { Command, Op, Result } from '../../engine/command.js';
 import { fingerprint, hashAccount } from '../../engine/hash.js';
-import { derive, FACT_REVERSAL } from '../../engine/ids.js';
+import { derive, FACT_REVERSAL, ID_ENTRY_WORDS, IdKind } from '../../engine/ids.js';
 import { Bell, RingConsumer, RingProducer, ringBuffer } from '../../engine/mailbox.js';
-import { RecordKind } from '../../engine/record.js';
+import { RecordKind, type RecordView } from '../../engine/record.js';
 import { Shard } from '../../engine/shard.js';
 import { State } from '../../engine/state.js';
 import { accountBody, parseLookup } from '../../src/ledger/bodies.js';
-import { KEY, type Reply, type World } from './world.js';
-import { ACCOUNTS, IDS, needsApproval, TENANTS } from './world-commands.js';
+import { KEY, type Reply, type Sent } from './world.js';
+import { needsApproval } from './world-commands.js';
 
 /** What must be true of a world that has come to rest. Each check throws what it found. */
 
-function claim(holds: boolean, what: () => string): void {
+/** What the checks look at. */
+export interface Rested {
+  readonly shards: readonly Shard[];
+  /** Records by LSN - 1. */
+  readonly log: readonly Uint8Array[];
+  readonly replies: readonly Reply[];
+  /** Commands that were not answered. */
+  readonly inFlight: number;
+  readonly claimed: number;
+  readonly durable: number;
+  record(lsn: number): RecordView;
+}
+
+export function claim(holds: boolean, what: () => string): void {
   if (!holds) throw new Error(what());
 }
 
@@ -40,16 +53,17 @@ export function dump(states: readonly State[]): string {
     `accounts ${sum((s) => s.accounts.count)} ids ${sum((s) => s.ids.ids)} facts ${sum((s) => s.ids.count)}`,
   );
   lines.push(`holds ${sum((s) => s.holds.count)} reversed ${sum((s) => s.reversed.size)}`);
-  for (const tenant of TENANTS) {
-    for (const state of states) {
-      for (const id of ACCOUNTS) {
-        const at = row(state, tenant, id);
-        if (at >= 0) lines.push(`${tenant} account ${id} ${accountText(state, at)}`);
-      }
-      for (const id of IDS) {
-        const text = idText(state, tenant, id);
-        if (text !== undefined) lines.push(`${tenant} id ${id} ${text}`);
-      }
+  const words = new Uint32Array(ID_ENTRY_WORDS);
+  for (const state of states) {
+    const tenants = [...state.knownTenants()].map(({ name }) => Buffer.from(name).toString());
+    for (let at = 0; at < state.accounts.count; at++) {
+      const tenant = tenants[state.accounts.tenant(at)];
+      lines.push(`${tenant} account ${state.accounts.name(at)} ${accountText(state, at)}`);
+    }
+    for (let entry = 0; entry < state.ids.count; entry++) {
+      state.ids.copy(entry, words);
+      if (state.ids.kind(entry) <= IdKind.reversal)
+        lines.push(`id ${words.subarray(0, 4).join('-')} ${idText(state, entry, words)}`);
     }
   }
   return lines.sort().join('\n');
@@ -74,13 +88,12 @@ function accountText({ accounts }: State, at: number): string {
   ].join(' ');
 }
 
-function idText(state: State, tenant: string, id: string): string | undefined {
+/** What is known of an id. @param fp its fingerprint */
+function idText(state: State, entry: number, fp: Uint32Array): string {
   const { ids } = state;
-  const fp = fingerprintOf(state, tenant, id);
-  const entry = ids.find(fp[0]!, fp[1]!, fp[2]!, fp[3]!);
-  if (entry < 0) return undefined;
-  claim(state.owns(fp[0]!), () => `shard ${state.shard} knows ${id}, which is not its own`);
-  const parts = [`kind ${ids.kind(entry)} at ${ids.lsn(entry)}`];
+  claim(state.owns(fp[0]!), () => `shard ${state.shard} knows an id that is not its own`);
+  const content = `${fp[6]}-${fp[7]}`;
+  const parts = [`kind ${ids.kind(entry)} at ${ids.lsn(entry)} content ${content}`];
   const end = state.findEnd(fp);
   if (end >= 0) parts.push(`end ${ids.kind(end)} at ${ids.lsn(end)}`);
   const hold = state.holds.get(entry);
@@ -99,7 +112,7 @@ function idText(state: State, tenant: string, id: string): string | undefined {
 }
 
 /** Nothing is left over: no job, no earmark, no queue, no flag of one, every claimed LSN durable. */
-export function checkQuiet(world: World): void {
+export function checkQuiet(world: Rested): void {
   claim(world.inFlight === 0, () => `${world.inFlight} commands were never answered`);
   claim(world.durable === world.claimed, () => `LSN ${world.claimed} claimed, ${world.durable} durable`);
   claim(world.log.length === world.durable, () => `${world.log.length} records for ${world.durable} LSNs`);
@@ -116,7 +129,7 @@ export function checkQuiet(world: World): void {
 }
 
 /** The states of fresh shards after the log. */
-export function replayed(world: World, shards: number, toLsn = world.log.length): State[] {
+export function replayed(world: Rested, shards: number, toLsn = world.log.length): State[] {
   return Array.from({ length: shards }, (_, shard) => {
     const state = new State(shard, shards, KEY);
     for (let lsn = 1; lsn <= toLsn; lsn++) state.replay(world.record(lsn), lsn);
@@ -128,7 +141,7 @@ export function replayed(world: World, shards: number, toLsn = world.log.length)
  * Walks the log record by record and calls `at` with the state at each LSN, 0 included. What must hold at every LSN is checked on the way:
  * balanced records, limits, flags, reversals within their originals, one creation and one end an id.
  */
-export function walk(world: World, at: (state: State, lsn: number) => void): void {
+export function walk(world: Rested, at: (state: State, lsn: number) => void): void {
   const state = new State(0, 1, KEY);
   const seen = new Map<string, number>();
   at(state, 0);
@@ -149,7 +162,7 @@ export function walk(world: World, at: (state: State, lsn: number) => void): voi
   }
 }
 
-function checkApproval(world: World, lsn: number, createdLsn: number): void {
+function checkApproval(world: Rested, lsn: number, createdLsn: number): void {
   const hold = world.record(createdLsn);
   const creator = hold.by;
   claim(
@@ -196,7 +209,7 @@ function checkPlan(state: State, kind: number, lsn: number): void {
   for (const [currency, sum] of net) claim(sum === 0n, () => `LSN ${lsn} is not balanced in ${currency}`);
 }
 
-function checkReversed(world: World, state: State, lsn: number): void {
+function checkReversed(world: Rested, state: State, lsn: number): void {
   const view = world.record(lsn);
   const fact = world.record(view.originalLsn);
   const fp = fingerprintOf(state, view.tenant, view.original);
@@ -210,7 +223,7 @@ function checkReversed(world: World, state: State, lsn: number): void {
 }
 
 /** Checks every answer against the log. */
-export function checkReplies(world: World): void {
+export function checkReplies(world: Rested): void {
   const byWait = new Map<number, Reply[]>();
   for (const reply of world.replies) {
     const { op } = reply.sent;
@@ -240,7 +253,7 @@ const KINDS: { readonly [op: number]: readonly number[] } = {
 };
 
 /** What was accepted is in the log under its LSN, and what was told before is in what a read shows. */
-function checkAccepted(world: World, reply: Reply): void {
+function checkAccepted(world: Rested, reply: Reply): void {
   const { sent, lsn } = reply;
   const text = () => `${describe(reply)} at ${lsn}`;
   claim(reply.wait <= world.durable, () => `${text()}: told before it was durable`);
@@ -270,7 +283,7 @@ function checkAccepted(world: World, reply: Reply): void {
   }
 }
 
-function checkLookupAfter(world: World, reply: Reply, toldLsn: number): void {
+function checkLookupAfter(world: Rested, reply: Reply, toldLsn: number): void {
   const view = world.record(toldLsn);
   const found = parseLookup(reply.payload);
   const text = () => `${describe(reply)}: does not show LSN ${toldLsn}, told before`;
@@ -326,20 +339,25 @@ const OF_CURRENCIES = new Set<number>([CODES.unbalanced.n, CODES.currency_mismat
  * so no crash can make it untrue.
  */
 function checkRefusal(state: State, reply: Reply): void {
-  const code = decideAlone(state, reply);
-  const mayStandFor = JUDGED.has(code) || OF_CURRENCIES.has(code) || code === CODES.account_not_found.n;
-  const isSame =
-    code === reply.code ||
-    (mayStandFor && JUDGED.has(reply.code)) ||
-    (JUDGED.has(code) && OF_CURRENCIES.has(reply.code));
+  const { code } = decideAlone(state, reply.sent);
   claim(
-    isSame,
+    mayStandFor(reply.code, code),
     () => `${describe(reply)}: refused, waiting for ${reply.wait}, where the answer is ${codeName(code)}`,
   );
 }
 
-/** The answer of a ledger of one shard in this state; the command must not be one that changes it. */
-function decideAlone(state: State, reply: Reply): number {
+/** Whether a refusal may be told where a ledger alone says `code`: of several that apply any may be named. */
+export function mayStandFor(told: number, code: number): boolean {
+  if (code === told) return true;
+  const isAny = JUDGED.has(code) || OF_CURRENCIES.has(code) || code === CODES.account_not_found.n;
+  return (isAny && JUDGED.has(told)) || (JUDGED.has(code) && OF_CURRENCIES.has(told));
+}
+
+/** The answer of a ledger of one shard in this state, which a command that changes something changes. */
+export function decideAlone(
+  state: State,
+  sent: Sent,
+): { readonly code: number; readonly lsn: number; readonly payload: Uint8Array } {
   const bell = new Bell(new Int32Array(1), 0);
   const [commands, results, log] = [ringBuffer(1 << 14), ringBuffer(1 << 12), ringBuffer(1 << 15)] as const;
   const answers = new RingConsumer(results);
@@ -361,19 +379,24 @@ function decideAlone(state: State, reply: Reply): number {
     [undefined],
   );
   const ring = new RingProducer(commands);
-  const size = new Uint32Array(reply.sent.bytes.buffer)[0]!;
+  const size = new Uint32Array(sent.bytes.buffer)[0]!;
   const m = ring.reserve(size);
-  ring.bytes.set(reply.sent.bytes.subarray(4, size), m + 4);
+  ring.bytes.set(sent.bytes.subarray(4, size), m + 4);
   // No time passes: what expired is in the state.
   ring.f64[(m + Command.time) >> 3] = 0;
   ring.publish();
   while (shard.step());
   const answer = answers.peek();
-  claim(answer >= 0, () => `${describe(reply)}: not answered by a ledger of one shard`);
-  return answers.bytes[answer + Result.code]!;
+  claim(answer >= 0, () => `${sent.id}: not answered by a ledger of one shard`);
+  const payloadBytes = answers.u32[(answer + Result.payloadBytes) >> 2]!;
+  return {
+    code: answers.bytes[answer + Result.code]!,
+    lsn: answers.f64[(answer + Result.lsn) >> 3]!,
+    payload: answers.bytes.slice(answer + Result.header, answer + Result.header + payloadBytes),
+  };
 }
 
-function describe(reply: Reply): string {
+export function describe(reply: Reply): string {
   const op = Object.entries(Op).find(([, n]) => n === reply.sent.op)![0];
   return `${op} ${reply.sent.tenant} ${reply.sent.id} by ${reply.sent.by}: ${codeName(reply.code)}`;
 }
