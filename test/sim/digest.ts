@@ -42,7 +42,7 @@ const FIELDS: { readonly [name: string]: { readonly counts: string; readonly not
       'slot participants asked currencies waiting hold currency front commandSlot flags fingerprint kind n presence payload words c0 c1',
     not: 'payloadView',
   },
-  TransactionDesk: { counts: 'deferred', not: 'view holdView payload fp currencies captured shard' },
+  TransactionDesk: { counts: 'deferred stalled', not: 'view holdView payload fp currencies captured shard' },
   Writer: { counts: 'nextLsn lastTimeMs', not: 'batch current store rings env' },
   HeardFront: {
     counts:

@@ -398,6 +398,7 @@ export const SCENARIOS: readonly Scenario[] = [
   {
     name: 'a batch with a local entry whose id is in flight from another client',
     shards: 2,
+    isQuick: true,
     before: (m) => [...funded(m, 4), m.account(m.on(0, 'w'))],
     atOnce: (m) => [
       [
