@@ -7,9 +7,9 @@
  */
 
 /** Larger buffers are remembered up to their last byte that is not zero: they fill from the start. */
-const WHOLE_BYTES = 1 << 17;
+const WHOLE_BYTES = 1 << 12;
 /** What may be written behind that end until it is put back. */
-const SLACK_BYTES = 1 << 16;
+const SLACK_BYTES = 1 << 14;
 
 type Restore = () => void;
 
