@@ -62,13 +62,14 @@ function settingOf(scenario: Scenario, programs: Setting['programs']): Setting {
     shards: scenario.shards,
     programs,
     isTight: scenario.isTight ?? false,
+    isNarrow: scenario.isNarrow ?? false,
     withBells: scenario.withBells ?? false,
   };
 }
 
 /** What is durable once a program has been done, one command after the other. */
 function recordsOf(scenario: Scenario, program: Setting['programs'][number]): readonly Uint8Array[] {
-  const world = new SmallWorld({ ...settingOf(scenario, [program]), withBells: false });
+  const world = new SmallWorld({ ...settingOf(scenario, [program]), isNarrow: false, withBells: false });
   world.looking(() => world.rest());
   checkEnd(world);
   return world.log.slice();

@@ -3,8 +3,11 @@ import { Command, InvalidArgumentError } from 'commander';
 import { EXIT } from '../../src/cli/exit.js';
 import { paint } from '../../src/cli/style.js';
 import { type CampaignFigures, runCampaign } from './campaign.js';
+import { exhaustiveCommand } from './exhaustive-command.js';
 import { inMacrotask } from './microtasks.js';
+import { mutationsCommand } from './mutations-command.js';
 import { numbersText, parseNumbers } from './numbers.js';
+import { SCENARIOS } from './scenarios.js';
 import { shrink } from './shrink.js';
 import { type Outcome, play, type WorldOptions } from './world.js';
 
@@ -23,6 +26,11 @@ interface Flags {
   readonly script?: true;
   readonly shrink: boolean;
   readonly json?: true;
+  readonly exhaustive?: true;
+  readonly scenario?: string;
+  readonly interruptions: number;
+  readonly mutations?: true;
+  readonly mutation?: string;
 }
 
 const program = new Command('sim')
@@ -41,7 +49,13 @@ const program = new Command('sim')
   .option('--order <n>', 'with --seed: another order of turns', whole)
   .option('--script', 'with --seed: print what was said and what happened even if nothing is wrong')
   .option('--no-shrink', 'with --seed: leave a failing world as it is')
+  .option('--exhaustive', 'search every schedule of small worlds')
+  .option('--scenario <text>', 'with --exhaustive: only those with this in their name')
+  .option('--interruptions <n>', 'with --exhaustive: interruptions within steps in a schedule', whole, 1)
+  .option('--mutations', 'make mistakes in the code: with --seeds (200) or --exhaustive each must be found')
+  .option('--mutation <text>', 'with --mutations: only those with this in their name')
   .option('--json', 'print figures as JSON')
+  .addHelpText('after', () => `\nSmall worlds:\n${SCENARIOS.map(({ name }) => `  ${name}`).join('\n')}`)
   .action(run);
 
 await program.parseAsync(process.argv.slice(2), { from: 'user' });
@@ -60,6 +74,10 @@ function numbers(text: string): Set<number> {
 }
 
 async function run(flags: Flags): Promise<void> {
+  if (flags.mutations || flags.exhaustive) {
+    process.exitCode = flags.mutations ? await mutationsCommand(flags) : exhaustiveCommand(flags);
+    return;
+  }
   if ((flags.seed === undefined) === (flags.seeds === undefined))
     program.error('either --seed or --seeds is needed');
   if (flags.seed !== undefined) await playOne(flags.seed, flags);

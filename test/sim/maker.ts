@@ -59,8 +59,17 @@ export class Maker {
 
   /** `to` gets, `from` gives. */
   move(id: string, to: string, from: string, amount: number, pending?: PendingInput): Posted {
-    const body = { id, debit: to, credit: from, amount, ...(pending === undefined ? {} : { pending }) };
+    return this.transaction(id, to, from, { amount, ...(pending !== undefined && { pending }) });
+  }
+
+  /** As {@link move}, of many bytes. */
+  longMove(id: string, to: string, from: string, amount: number): Posted {
+    return this.transaction(id, to, from, { amount, metadata: { note: 'x'.repeat(200) } });
+  }
+
+  private transaction(id: string, to: string, from: string, rest: object): Posted {
     const encoder = new CommandEncoder();
+    const body = { id, debit: to, credit: from, ...rest };
     return this.keep(encoder, encodeTransaction(encoder, prefix, body, START_MS), id, [to, from]);
   }
 

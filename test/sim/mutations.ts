@@ -277,15 +277,6 @@ export const MUTATIONS: readonly Mutation[] = [
     edits: one('wal/checkpoint-files.js', 'block.sync();\n        isWhole = true;', 'isWhole = true;'),
   },
   {
-    name: 'a checkpoint beyond what is durable',
-    costs: 'after a crash the ledger refuses to start: its checkpoint knows more than its log',
-    edits: one(
-      'wal/checkpoint.js',
-      'if (batch.firstLsn + batch.count - 1 > toLsn)\n                    break;',
-      'void toLsn;',
-    ),
-  },
-  {
     name: 'a new segment whose directory is not synced',
     costs: 'a whole segment of confirmed sales is gone after a power cut',
     edits: one('wal/segment.js', '    disk.syncDirectory(dirname(path));\n}', '}'),
@@ -302,7 +293,14 @@ export const MUTATIONS: readonly Mutation[] = [
   {
     name: 'the clock goes back',
     costs: 'the ledger stops when the clock of the machine is set',
-    edits: one('wal/writer.js', 'Math.max(this.lastTimeMs, this.env.now())', 'this.env.now()'),
+    edits: [
+      { file: 'wal/writer.js', find: 'Math.max(this.lastTimeMs, this.env.now())', replace: 'this.env.now()' },
+      {
+        file: 'src/ledger/wiring.js',
+        find: 'Math.max(lastCommitMs, wallMs)',
+        replace: 'wallMs',
+      },
+    ],
   },
   {
     name: 'legs of an account not netted',

@@ -19,6 +19,8 @@ export interface Scenario {
   readonly isQuick?: boolean;
   /** The rings to the writer hold one record. */
   readonly isTight?: boolean;
+  /** The rings of commands hold two small ones. */
+  readonly isNarrow?: boolean;
   /** Actors sleep and are woken by their bells. */
   readonly withBells?: boolean;
   /** Interruptions at most, where the number asked for is more than can be searched in minutes. */
@@ -407,6 +409,24 @@ export const SCENARIOS: readonly Scenario[] = [
         },
       ],
       [m.move(a(m, 0), x(m), y(m), 7)],
+    ],
+  },
+  {
+    name: 'a batch that finds the ring of commands full',
+    shards: 2,
+    isQuick: true,
+    isNarrow: true,
+    before: (m) => [...funded(m, 4), m.account(m.on(0, 'w'))],
+    atOnce: (m) => [
+      [
+        {
+          batch: [
+            m.longMove(a(m, 0), m.on(0, 'w'), x(m), 1),
+            m.longMove(b(m, 0), m.on(0, 'w'), x(m), 3),
+            m.move(c(m, 0), m.on(0, 'w'), x(m), 3),
+          ],
+        },
+      ],
     ],
   },
 ];

@@ -5,6 +5,7 @@ import { readDetail } from '../../engine/shard.js';
 import type { State } from '../../engine/state.js';
 import { parseLookup } from '../../src/ledger/bodies.js';
 import {
+  checkCredits,
   checkQuiet,
   checkReplies,
   claim,
@@ -16,7 +17,7 @@ import {
   replayed,
 } from '../support/world-checks.js';
 import type { Item, Posted, Told } from './small-clients.js';
-import { SmallWorld } from './small-world.js';
+import { CREDITS, SmallWorld } from './small-world.js';
 
 /**
  * What must be true of a small world at its end, and of what is left of it by a crash.
@@ -47,6 +48,7 @@ export function checkEnd(world: SmallWorld, before: readonly Told[] = []): void 
     record: (lsn) => world.record(lsn),
   };
   checkQuiet(rested);
+  checkCredits(world.shards, CREDITS);
   checkReplies(rested);
   for (const client of world.clients)
     claim(client.begun === client.program.length, () => `client ${client.number} could not do all it wanted`);
@@ -159,7 +161,7 @@ export function checkCrash(world: SmallWorld): void {
   const reversed = retries.slice().reverse();
   const ways = retries.length === 1 ? [[reversed]] : [retries.map((sent) => [sent]), [reversed]];
   for (const programs of ways) {
-    const next = new SmallWorld({ ...world.setting, programs, withBells: false }, records);
+    const next = new SmallWorld({ ...world.setting, programs, isNarrow: false, withBells: false }, records);
     next.looking(() => next.rest());
     checkEnd(next, told);
   }

@@ -21,11 +21,15 @@ export interface Setting {
   readonly programs: readonly (readonly Item[])[];
   /** The rings to the writer have room for one record at a time. */
   readonly isTight: boolean;
+  /** The rings of commands have room for two small ones: more are spilled. */
+  readonly isNarrow: boolean;
   /** Actors run only while their bells say that they are awake; else whenever there is something for them. */
   readonly withBells: boolean;
 }
 
 const COMMAND_RING_BYTES = 1 << 13;
+/** Two commands, or one with a description. */
+const NARROW_RING_BYTES = 512;
 /** The front keeps 4 KiB of it back. */
 const RESULT_RING_BYTES = 1 << 15;
 /** Ask, answer and settle of one credit, many times. */
@@ -35,7 +39,8 @@ const LOG_RING_BYTES = 1 << 16;
 /** With so many bytes behind it a ring of 32 KiB has the 24 KiB that a shard wants only while it is empty. */
 const TIGHT_RING_BYTES = 1 << 15;
 const TIGHT_PASSED_BYTES = 24_576;
-const CREDITS = 1;
+/** Of each shard for each other: one, so that there is none whenever one is out. */
+export const CREDITS = 1;
 const IN_FLIGHT_MAX = 16;
 const START_MS = 1_700_000_000_000;
 
@@ -86,7 +91,7 @@ export class SmallWorld implements ClientWorld {
     readonly setting: Setting,
     records: readonly Uint8Array[] = [],
   ) {
-    const { shards, programs, isTight } = setting;
+    const { shards, programs, isTight, isNarrow } = setting;
     const numbers = Array.from({ length: shards }, (_, i) => i);
     const fronts = programs.map((_, i) => i);
     const bit = (actor: number): ActorSet => 1 << actor;
@@ -104,7 +109,9 @@ export class SmallWorld implements ClientWorld {
       return buffer;
     };
     const commands = fronts.map((front) =>
-      numbers.map((shard) => ring(COMMAND_RING_BYTES, frontActor(front), shard)),
+      numbers.map((shard) =>
+        ring(isNarrow ? NARROW_RING_BYTES : COMMAND_RING_BYTES, frontActor(front), shard),
+      ),
     );
     const results = fronts.map((front) =>
       numbers.map((shard) => ring(RESULT_RING_BYTES, shard, frontActor(front))),

@@ -128,6 +128,17 @@ export function checkQuiet(world: Rested): void {
   }
 }
 
+/** At rest every shard has all its credits for every other. */
+export function checkCredits(shards: readonly Shard[], credits: number): void {
+  for (const { state, home } of shards) {
+    const left = (home as unknown as { readonly credits: readonly number[] }).credits;
+    claim(
+      left.every((count) => count === credits),
+      () => `shard ${state.shard} has ${left.join()} credits at rest, and not ${credits} for each`,
+    );
+  }
+}
+
 /** The states of fresh shards after the log. */
 export function replayed(world: Rested, shards: number, toLsn = world.log.length): State[] {
   return Array.from({ length: shards }, (_, shard) => {
