@@ -2,7 +2,7 @@ import { EXIT } from '../../src/cli/exit.js';
 import { paint } from '../../src/cli/style.js';
 import { type ScenarioReport, scenariosNamed, searchScenario } from './exhaustive.js';
 import { BrokenSchedule } from './explore.js';
-import type { Scenario } from './scenarios.js';
+import type { Scenario } from './scenario.js';
 
 /** `npm run sim -- --exhaustive`: every schedule of the small worlds. */
 

@@ -1,7 +1,8 @@
 import { performance } from 'node:perf_hooks';
 import { type Explored, explore } from './explore.js';
 import { Maker } from './maker.js';
-import { SCENARIOS, type Scenario } from './scenarios.js';
+import type { Scenario } from './scenario.js';
+import { SCENARIOS } from './scenarios.js';
 import { checkCrash, checkEnd } from './small-checks.js';
 import { type Setting, SmallWorld } from './small-world.js';
 
