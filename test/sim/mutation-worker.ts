@@ -32,15 +32,19 @@ function playAll(seeds: number): MutationMessage {
   return { by: undefined };
 }
 
+/** With whole steps first, the quicker worlds before the others; then with steps interrupted once. */
 function search(): MutationMessage {
   const quickFirst = SCENARIOS.toSorted((a, b) => Number(b.isQuick ?? false) - Number(a.isQuick ?? false));
-  for (const [at, scenario] of quickFirst.entries()) {
-    try {
-      searchScenario(scenario, { interruptions: 0 });
-    } catch (error) {
-      return { by: `“${scenario.name}”`, finding: (error as Error).message };
+  let tried = 0;
+  for (const interruptions of [0, 1]) {
+    for (const scenario of quickFirst) {
+      try {
+        searchScenario(scenario, { interruptions });
+      } catch (error) {
+        return { by: `“${scenario.name}”`, finding: (error as Error).message };
+      }
+      process.send!({ tried: ++tried } satisfies MutationMessage);
     }
-    process.send!({ tried: at + 1 } satisfies MutationMessage);
   }
   return { by: undefined };
 }
