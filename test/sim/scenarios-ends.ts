@@ -90,6 +90,29 @@ export const ENDS_SCENARIOS: readonly Scenario[] = [
     ],
   },
   {
+    name: 'a void against a deposit, and a read',
+    shards: 2,
+    isQuick: true,
+    before: (m) => [...funded(m, 5), m.move(m.on(1, 'hold'), y(m), x(m), 4, {})],
+    atOnce: (m) => [[m.void(m.on(1, 'hold'))], [m.move(b(m, 0), x(m), bank(m), 3)], [m.read(x(m))]],
+  },
+  {
+    name: 'two deposits from two sides, and a read',
+    shards: 2,
+    before: (m) => funded(m, 5),
+    atOnce: (m) => [[m.move(a(m, 1), x(m), bank(m), 2)], [m.move(b(m, 0), x(m), bank(m), 3)], [m.read(x(m))]],
+  },
+  {
+    name: 'two deposits from two sides, and a spending that is short without one',
+    shards: 2,
+    before: (m) => [...funded(m, 0), m.account(m.on(0, 'w'))],
+    atOnce: (m) => [
+      [m.move(a(m, 1), x(m), bank(m), 2)],
+      [m.move(b(m, 0), x(m), bank(m), 3)],
+      [m.move(c(m, 0), m.on(0, 'w'), x(m), 4)],
+    ],
+  },
+  {
     name: 'a tombstone against a late copy',
     shards: 2,
     isQuick: true,
