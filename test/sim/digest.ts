@@ -36,13 +36,16 @@ const FIELDS: { readonly [name: string]: { readonly counts: string; readonly not
   },
   Change: { counts: 'resources announced row front command', not: '' },
   Read: { counts: 'waiting debits credits debitsPending creditsPending row front slot flags lsn', not: '' },
-  Home: { counts: 'jobs freeSlots inFlight credits waitingForCredit count', not: 'view state out host' },
+  Home: {
+    counts: 'jobs freeSlots inFlight credits waitingForCredit count batches',
+    not: 'view state out host',
+  },
   Job: {
     counts:
-      'slot participants asked currencies waiting hold currency front commandSlot flags fingerprint kind n presence payload words c0 c1',
+      'slot participants asked currencies waiting hold currency front commandSlot flags fingerprint kind n presence payload words c0 c1 batches',
     not: 'payloadView',
   },
-  TransactionDesk: { counts: 'deferred stalled', not: 'view holdView payload fp currencies captured shard' },
+  TransactionDesk: { counts: 'deferred', not: 'view holdView payload fp currencies captured shard' },
   Writer: { counts: 'nextLsn lastTimeMs', not: 'batch current store rings env' },
   HeardFront: {
     counts:
@@ -51,7 +54,7 @@ const FIELDS: { readonly [name: string]: { readonly counts: string; readonly not
   },
   Heard: { counts: 'handler', not: 'listener' },
   BatchRun: {
-    counts: 'answersByEntry codesByEntry left highestLsn isComplete entries last',
+    counts: 'answersByEntry codesByEntry left highestLsn isComplete entries last batch',
     not: 'onCodes onAnswers unwatch front',
   },
 };

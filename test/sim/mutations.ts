@@ -230,8 +230,8 @@ export const MUTATIONS: readonly Mutation[] = [
     isQuick: true,
     edits: one(
       'engine/transaction-desk.js',
-      'if (home.count === 0)\n            return false;',
-      'if (home.count >= 0)\n            return false;',
+      'const job = home.findBatch(front, batch) ?? home.find(fp);',
+      'const job = home.findBatch(front, batch);',
     ),
   },
   {
@@ -367,9 +367,9 @@ export const MUTATIONS: readonly Mutation[] = [
     name: 'a batch’s entry overtaken while its id is in flight',
     costs: 'entries of a batch that share an account are decided out of their order',
     edits: one(
-      'src/ledger/batch-run.js',
-      'if (isLocal)\n            encoder.flags |= CommandFlag.inOrder;',
-      '',
+      'engine/transaction-desk.js',
+      'home.findBatch(front, batch) ?? home.find(fp);',
+      'home.find(fp);',
     ),
   },
 ];

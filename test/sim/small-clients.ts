@@ -138,6 +138,8 @@ export class Client implements Listener {
   private sendBatch(batch: readonly Posted[]): void {
     this.open = batch.length;
     const run = new BatchRun(this.front, batch.length);
+    // Numbered through the process, which goes through the same world many times; one front has one batch at a time here.
+    Object.assign(run, { batch: 1 });
     batch.forEach(({ encoder, id, accounts }, index) => {
       run.add(encoder, id, accounts, index);
     });
