@@ -19,6 +19,7 @@ import {
   untilCheckpointed,
 } from './support/recovery.js';
 import { temporaryDirectory } from './support/wal.js';
+import { changeBlock } from './support/wal-damage.js';
 
 const NEVER = Number.MAX_SAFE_INTEGER;
 
@@ -177,6 +178,22 @@ describe('a checkpoint', () => {
     await again.close();
     expect(recoveredHash(data, 2).hash).toBe(replayedHash(data));
     expect((await verify({ data })).findings).toEqual([]);
+  });
+
+  it('with an entry of an impossible size is a fault, not a walk without end', async () => {
+    const data = await tradedLog(2);
+    const { ledger, lsn } = logEnd(data);
+    for (const kind of [3, 4, 5]) {
+      for (const size of [0, 1, 65_535]) {
+        new Checkpointer(data, identityOf(data), true).advance(lsn, () => false);
+        const [run] = readRuns(data, ledger);
+        changeBlock(run!.path, kind, (payload) => payload.writeUInt16LE(size, 0));
+        const { hash, faults } = recoveredHash(data, 3);
+        expect(hash).toBe(replayedHash(data));
+        // A shard that owns nothing of the block passes over it.
+        expect(faults.length).toBeGreaterThan(0);
+      }
+    }
   });
 
   it('survives the death of the process at any moment', async () => {

@@ -32,6 +32,15 @@ describe('decodeJson', () => {
     },
   );
 
+  it('reads a short number the same beside a long one as alone', () => {
+    for (const token of ['1e3', '690E-1', '1.5e1', '5.0', '0.5', '-2e-1', '1e999']) {
+      expect(decode(`[${token},9007199254740993]`)).toEqual([
+        ...(decode(`[${token}]`) as unknown[]),
+        2n ** 53n + 1n,
+      ]);
+    }
+  });
+
   it.each([
     '{"a":1,"a":1}',
     '{"a":1,"a":2}',

@@ -1,6 +1,5 @@
-import { readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { readdirSync, rmSync, statSync } from 'node:fs';
 import { join } from 'node:path';
-import { crc32 } from 'node:zlib';
 import { describe, expect, it, onTestFinished } from 'vitest';
 import { RecordKind } from '../engine/record.js';
 import { openLedger } from '../src/ledger.js';
@@ -13,7 +12,7 @@ import { type VerifyReport, verify } from '../wal/verify.js';
 import { RecordLog } from './support/record-log.js';
 import { logEnd, tradeDay, untilCheckpointed } from './support/recovery.js';
 import { dataFile, temporaryDirectory } from './support/wal.js';
-import { flipBatch, patch, reseal } from './support/wal-damage.js';
+import { changeBlock, flipBatch, patch, reseal } from './support/wal-damage.js';
 
 const NEVER = Number.MAX_SAFE_INTEGER;
 
@@ -264,19 +263,3 @@ describe('verify', () => {
     expect(problems).toBe('record 5 posts to nowhere, which is not there');
   });
 });
-
-/** Changes the first payload of a kind of block and puts the checksums right. */
-function changeBlock(path: string, kind: number, change: (payload: Buffer) => void): void {
-  const bytes = readFileSync(path);
-  for (let at = 0; at < bytes.length; ) {
-    const header = bytes.subarray(at, at + 32);
-    const payload = bytes.subarray(at + 32, at + 32 + header.readUInt32LE(8));
-    at += 32 + payload.length;
-    if (header.readUInt16LE(4) !== kind) continue;
-    change(payload);
-    header.writeUInt32LE(crc32(payload), 24);
-    header.writeUInt32LE(crc32(header.subarray(0, 28)), 28);
-    break;
-  }
-  writeFileSync(path, bytes);
-}

@@ -36,6 +36,8 @@ const ENTRY_PRESENCE = 2;
 const ENTRY_HASH = 8;
 const ENTRY_LSN = 12;
 const ENTRY_NAME = 20;
+/** An account's entry has a name at least: two length bytes. */
+export const ENTRY_BYTES_MIN = ENTRY_NAME + 2;
 
 /** What happened to one account over a run of records; entries are read into it and written from it. Reused. */
 export class AccountChange {

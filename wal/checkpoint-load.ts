@@ -8,7 +8,9 @@ import { type Block, BlockKind, BlockReader, CheckpointFault } from './checkpoin
 import {
   AccountChange,
   Change,
+  ENTRY_BYTES_MIN,
   ENTRY_ROUTE,
+  HOLD_END_BYTES,
   HOLD_FINGERPRINT,
   HOLD_LSN,
   HOLD_OPEN,
@@ -149,7 +151,7 @@ class Loader {
     for (let at = 0; at < block.length; ) {
       const route = block.view.getUint32(at + ENTRY_ROUTE, true);
       if (route < this.low || route > this.high) {
-        at += block.view.getUint16(at, true);
+        at += sizeAt(block, at, ENTRY_BYTES_MIN);
         continue;
       }
       at = change.read(bytes, block.view, at);
@@ -200,7 +202,7 @@ class Loader {
 
   private takeHolds(block: Block): void {
     for (let at = 0; at < block.length; ) {
-      const size = block.view.getUint16(at, true);
+      const size = sizeAt(block, at, HOLD_END_BYTES);
       const route = block.view.getUint32(at + ENTRY_ROUTE, true);
       if (route >= this.low && route <= this.high) {
         const lsn = block.view.getFloat64(at + HOLD_LSN, true);
@@ -233,7 +235,7 @@ class Loader {
 
   private takeReversals(block: Block): void {
     const { fp, state } = this;
-    for (let at = 0; at < block.length; at += block.view.getUint16(at, true)) {
+    for (let at = 0; at < block.length; at += sizeAt(block, at, REVERSAL_SUMS)) {
       fp[0] = block.view.getUint32(at + ENTRY_ROUTE, true);
       if (fp[0] < this.low || fp[0] > this.high) continue;
       for (let i = 0; i < 3; i++) fp[i + 1] = block.view.getUint32(at + REVERSAL_FINGERPRINT + 4 * i, true);
@@ -247,6 +249,15 @@ class Loader {
       }
     }
   }
+}
+
+/** The size of the entry at `at`, so that a walk over entries moves on and ends with its block, whatever a faulty writer put there. */
+function sizeAt(block: Block, at: number, least: number): number {
+  const size = block.view.getUint16(at, true);
+  if (size < least || size > block.length - at) {
+    throw new CheckpointFault(`the checkpoint has an entry of ${size} bytes`);
+  }
+  return size;
 }
 
 function text(block: Block): string {

@@ -96,7 +96,8 @@ function parseNumber(token: string): number | bigint {
     return Number.isSafeInteger(n) ? n : BigInt(token);
   }
   const n = Number(token);
-  if (!Number.isInteger(n)) return n;
+  // As JSON.parse reads it where no long number stands beside it: what a field takes must not depend on its neighbours.
+  if (token.length <= EXACT_TOKEN_LENGTH || !Number.isInteger(n)) return n;
   return Number.isSafeInteger(n) && INTEGER_WITH_ZERO_FRACTION.test(token) ? n : Number.NaN;
 }
 

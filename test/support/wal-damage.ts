@@ -1,4 +1,4 @@
-import { closeSync, openSync, readFileSync, readSync, writeSync } from 'node:fs';
+import { closeSync, openSync, readFileSync, readSync, writeFileSync, writeSync } from 'node:fs';
 import { crc32 } from 'node:zlib';
 import { dataFile, findBatch } from './wal.js';
 
@@ -50,4 +50,20 @@ export function moveKey(path: string, from: number, to: number): void {
 export function copyField(path: string, page: number, at: number): void {
   const other = readFileSync(path).readBigUInt64LE((1 - page) * PAGE + at);
   patch(path, page * PAGE + at, (bytes) => bytes.writeBigUInt64LE(other));
+}
+
+/** Changes the first payload of a kind of block of a checkpoint's file and puts the checksums right. */
+export function changeBlock(path: string, kind: number, change: (payload: Buffer) => void): void {
+  const bytes = readFileSync(path);
+  for (let at = 0; at < bytes.length; ) {
+    const header = bytes.subarray(at, at + 32);
+    const payload = bytes.subarray(at + 32, at + 32 + header.readUInt32LE(8));
+    at += 32 + payload.length;
+    if (header.readUInt16LE(4) !== kind) continue;
+    change(payload);
+    header.writeUInt32LE(crc32(payload), 24);
+    header.writeUInt32LE(crc32(header.subarray(0, 28)), 28);
+    break;
+  }
+  writeFileSync(path, bytes);
 }
