@@ -30,7 +30,7 @@ import {
   untilCheckpointed,
 } from './support/recovery.js';
 import { dataFile, temporaryDirectory } from './support/wal.js';
-import { patch, reseal } from './support/wal-damage.js';
+import { patch, removeMark, reseal } from './support/wal-damage.js';
 
 const NEVER = Number.MAX_SAFE_INTEGER;
 const DAYS = 3;
@@ -200,10 +200,10 @@ describe('a start', () => {
     // The newest segment is lost.
     const newest = listSegments(data).at(-1)!;
     rmSync(join(data, 'log', String(newest).padStart(16, '0')), { recursive: true });
-    expect(logEnd(data).lsn).toBe(newest - 1);
+    removeMark(data);
     await expect(openLedger({ data, shards: 2 })).rejects.toThrow(
       new RegExp(
-        `damaged in segment .* at LSN ${newest}: the log ends at LSN ${newest - 1}, but the checkpoint .* LSN ${lsn}`,
+        `damaged in segment .* at LSN ${newest}: the log ends at LSN ${newest - 1}, but there is a checkpoint of LSN ${lsn}`,
       ),
     );
   });
@@ -227,6 +227,18 @@ describe('a start', () => {
     }
     const ledger = await open(data, 2, NEVER);
     expect(ledger.stats().checkpointLsn).toBe(half);
+  });
+
+  it('checks the chain of the whole log when it has to do without the checkpoint', async () => {
+    const data = copy();
+    const [first] = listSegments(data);
+    // Another time, with its checksum put right: only the next batch's hash tells.
+    reseal(data, first!, 1, (batch) => batch.writeUInt8(batch[24]! ^ 1, 24));
+    const [run] = readRuns(data, logEnd(data).ledger);
+    flip(run!.path, run!.bytes >> 1, 1);
+    await expect(openLedger({ data, shards: 2 })).rejects.toThrow(
+      'the batch does not carry the hash of the batch before it',
+    );
   });
 
   it('refuses records that cannot be what was written, by segment and LSN', async () => {
@@ -255,6 +267,7 @@ describe('a start', () => {
   it('does not begin a new ledger where only the log is gone', async () => {
     const data = copy();
     rmSync(join(data, 'log'), { recursive: true });
+    removeMark(data);
     await expect(openLedger({ data, shards: 1 })).rejects.toThrow(
       `the log is gone, but there is a checkpoint of LSN ${half}`,
     );

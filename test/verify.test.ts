@@ -155,6 +155,10 @@ describe('verify', () => {
     rmSync(join(data, 'log', String(newest).padStart(16, '0')), { recursive: true });
     expect((await verify({ data })).findings).toEqual([
       {
+        where: expect.stringMatching(/^segment .*, LSN /),
+        problem: expect.stringContaining(`LSN ${lsn} was durable once, as the file durable-`),
+      },
+      {
         where: 'checkpoint',
         problem: `it was made at LSN ${lsn}, but the log is sound only up to ${newest - 1}`,
       },

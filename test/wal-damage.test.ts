@@ -2,13 +2,14 @@ import { cpSync, mkdtempSync, readFileSync, renameSync, rmSync, truncateSync, wr
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { markName } from '../wal/durable-mark.js';
 import { DamagedLogError, NewerFormatError } from '../wal/errors.js';
 import { checkedBatches, openLog, openLogReader } from '../wal/log.js';
 import { listSegments, SegmentWriter } from '../wal/segment.js';
 import { SegmentFile } from '../wal/segment-file.js';
 import type { LogPosition } from '../wal/store.js';
 import { append, dataFile, temporaryDirectory } from './support/wal.js';
-import { copyField, flipBatch, moveKey, PAGE, patch, reseal } from './support/wal-damage.js';
+import { copyField, flipBatch, moveKey, PAGE, patch, removeMark, reseal } from './support/wal-damage.js';
 
 const META_BITS = 160 * 8;
 const AT_DEPTH = 102;
@@ -327,10 +328,38 @@ describe('damage to the log', () => {
     expect(damageOf(() => openLog({ data: copy }))).toBeDefined();
   });
 
-  it('that looks like an older log is noticed by who knows better', () => {
+  it('such as a newest segment that is gone as a whole is noticed by the mark', () => {
     const copy = damagedCopy((path) =>
       rmSync(dirname(dataFile(path, segments.at(-1)!)), { recursive: true }),
     );
+    expect(damageOf(() => openLog({ data: copy }))).toMatchObject({
+      segment: String(segments.at(-2)).padStart(16, '0'),
+      lsn: segments.at(-1)!,
+      reason: `the log ends at LSN ${segments.at(-1)! - 1}, but LSN ${last.lsn} was durable once, as the file ${markName(last.lsn)} says`,
+    });
+    rmSync(join(copy, 'log'), { recursive: true });
+    expect(damageOf(() => openLog({ data: copy }))?.reason).toMatch(/^the log is gone, but LSN/);
+  });
+
+  it('to a newest segment that was never closed is noticed by the mark of its first batch', () => {
+    const copy = damagedCopy(() => {});
+    const log = openLog({ data: copy });
+    append(log, 3);
+    const first = log.last.lsn;
+    append(log, 3);
+    // A process that dies here leaves this behind.
+    const left = join(temporaryDirectory(), 'data');
+    cpSync(copy, left, { recursive: true });
+    log.close();
+    rmSync(dirname(dataFile(left, last.lsn + 1)), { recursive: true });
+    expect(damageOf(() => openLog({ data: left }))?.reason).toContain(`LSN ${first} was durable once`);
+  });
+
+  it('that looks like an older log, without a mark, is noticed by who knows better', () => {
+    const copy = damagedCopy((path) => {
+      rmSync(dirname(dataFile(path, segments.at(-1)!)), { recursive: true });
+      removeMark(path);
+    });
     const log = openLog({ data: copy });
     expect(log.last.lsn).toBe(segments.at(-1)! - 1);
     log.close();
@@ -349,6 +378,8 @@ describe('damage to the log', () => {
     const acknowledged = log.last;
     append(log, 3, 2000);
     log.close();
+    // The process that failed did not close the log.
+    removeMark(copy);
     const page = newestMetaPage(path);
     for (const at of [AT_LAST_PAGE, AT_TXNID]) {
       patch(path, page * PAGE + at, (bytes) => before.copy(bytes, 0, page * PAGE + at, page * PAGE + at + 8));

@@ -156,7 +156,7 @@ export class BlockReader {
    * The next block that reaches into the routes from `low` to `high`, payload checked; those that do not are passed over.
    * @param passed called with kind and count of each block, taken or not
    * @returns undefined at the end of the file
-   * @throws {CheckpointFault}
+   * @throws {CheckpointFault} and where `at` has moved on, the next block can be read all the same
    */
   next(low = 0, high = ROUTE_MAX, passed?: (kind: number, count: number) => void): Block | undefined {
     const { header } = this;
@@ -180,12 +180,13 @@ export class BlockReader {
           this.view = new DataView(this.payload.buffer);
         }
         this.read(this.payload, length, this.at + HEADER_BYTES);
-        if (crc32(this.payload.subarray(0, length)) !== header.readUInt32LE(24)) {
-          throw this.fault('a block whose checksum does not match');
-        }
       }
+      const { at } = this;
+      if (at + HEADER_BYTES + length > this.end) throw this.fault('a block beyond the end');
       this.at += HEADER_BYTES + length;
-      if (this.at > this.end) throw this.fault('a block beyond the end');
+      if (isWanted && crc32(this.payload.subarray(0, length)) !== header.readUInt32LE(24)) {
+        throw this.fault('a block whose checksum does not match', at);
+      }
       passed?.(kind, count);
       if (isWanted) return { kind, count, length, bytes: this.payload, view: this.view };
     }
@@ -200,7 +201,7 @@ export class BlockReader {
     }
   }
 
-  fault(what: string): CheckpointFault {
-    return new CheckpointFault(`the checkpoint's file ${this.name} has ${what} at byte ${this.at}`);
+  fault(what: string, at = this.at): CheckpointFault {
+    return new CheckpointFault(`the checkpoint's file ${this.name} has ${what} at byte ${at}`);
   }
 }

@@ -132,7 +132,7 @@ function readHead(path: string, span: Span, ledger: string, disk: Disk): Run {
   const file = disk.open(path, 'read');
   try {
     const size = file.size();
-    const reader = new BlockReader(file, span.name, 0, size);
+    const reader = new BlockReader(file, path, 0, size);
     const block = reader.next();
     if (block === undefined || block.kind !== BlockKind.head) throw reader.fault('no head');
     const head = JSON.parse(Buffer.from(block.bytes.subarray(0, block.length)).toString('utf8')) as Head;

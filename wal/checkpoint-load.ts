@@ -77,7 +77,7 @@ class Loader {
     const file = this.disk.open(path, 'read');
     try {
       if (file.size() < end) throw new CheckpointFault(`the checkpoint's file ${path} is too short`);
-      const reader = new BlockReader(file, 'ids', 0, end);
+      const reader = new BlockReader(file, path, 0, end);
       let found = 0;
       for (let block = reader.next(); block !== undefined; block = reader.next()) {
         if (block.kind !== BlockKind.ids || block.length !== block.count * ID_ENTRY_WORDS * 4) {

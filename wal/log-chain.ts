@@ -1,5 +1,7 @@
 import { type Batch, hashBatch, NO_HASH } from './batch.js';
+import { highestNamed } from './checkpoint-files.js';
 import type { Disk } from './disk.js';
+import { markedLsn, markName } from './durable-mark.js';
 import { damaged } from './errors.js';
 import { LOCAL_DISK } from './local-disk.js';
 import { listSegments, type SegmentHeader, segmentPath } from './segment.js';
@@ -48,6 +50,29 @@ export function checkChain(data: string, disk: Disk = LOCAL_DISK): LogChain | un
     }
   }
   return previous === undefined ? undefined : { header: previous, last, filledSegments };
+}
+
+/**
+ * Holds the end of the log against what says, beside it, how far it once went: the mark and the names of the checkpoint's runs.
+ * @throws {DamagedLogError} when it ends before that
+ */
+export function checkEnd(data: string, lsn: number, disk: Disk): void {
+  checkMark(data, lsn, disk);
+  const checkpoint = highestNamed(data, disk);
+  if (checkpoint > lsn) throw endsEarly(data, lsn, `there is a checkpoint of LSN ${checkpoint}`, disk);
+}
+
+/** Holds the end of the log against the mark. @throws {DamagedLogError} when it ends before that */
+export function checkMark(data: string, lsn: number, disk: Disk): void {
+  const marked = markedLsn(data, disk);
+  if (marked <= lsn) return;
+  throw endsEarly(data, lsn, `LSN ${marked} was durable once, as the file ${markName(marked)} says`, disk);
+}
+
+function endsEarly(data: string, lsn: number, proof: string, disk: Disk): Error {
+  const segments = listSegments(data, disk);
+  const ends = segments.length === 0 ? 'the log is gone' : `the log ends at LSN ${lsn}`;
+  return damaged(segmentPath(data, segments.at(-1) ?? 1), lsn + 1, `${ends}, but ${proof}`);
 }
 
 /**

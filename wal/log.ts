@@ -1,18 +1,16 @@
 import { randomBytes, randomUUID } from 'node:crypto';
 import { BATCH_BYTES_MAX, BATCH_HEADER_BYTES, hashBatch, recordsFault, sealBatch } from './batch.js';
-import { highestNamed } from './checkpoint-files.js';
 import type { Disk } from './disk.js';
-import { damaged } from './errors.js';
+import { markDurable } from './durable-mark.js';
 import { SEGMENT_BYTES_DEFAULT, SEGMENT_BYTES_MAX, SEGMENT_BYTES_MIN } from './limits.js';
 import { LOCAL_DISK } from './local-disk.js';
-import { checkChain, LOG_START } from './log-chain.js';
+import { checkChain, checkEnd, LOG_START } from './log-chain.js';
 import {
   listSegments,
   logDirectory,
   makeDirectory,
   removeUnfinishedSegments,
   SegmentWriter,
-  segmentPath,
   syncSegment,
 } from './segment.js';
 import type { LedgerIdentity, LogPosition, LogStore } from './store.js';
@@ -66,15 +64,8 @@ export function openLog(options: OpenLogOptions): LocalLog {
   const freeBytes = options.freeBytes ?? (() => disk.freeBytes(logDirectory(data)));
   const place = { data, segmentBytes, freeBytes, disk };
   const chain = checkChain(data, disk);
+  checkEnd(data, chain?.last.lsn ?? 0, disk);
   if (chain === undefined) {
-    const checkpointLsn = highestNamed(data, disk);
-    if (checkpointLsn > 0) {
-      throw damaged(
-        segmentPath(data, 1),
-        1,
-        `the log is gone, but there is a checkpoint of LSN ${checkpointLsn}`,
-      );
-    }
     const ledger = { ...(options.makeIdentity ?? randomIdentity)(), createdMs: (options.now ?? Date.now)() };
     const writer = SegmentWriter.create(data, { ledger, firstLsn: 1, previous: LOG_START }, disk);
     return new SegmentedLog(place, ledger, LOG_START, 1, writer);
@@ -132,15 +123,16 @@ class SegmentedLog implements LocalLog {
     this.#checkInput(batch, count, timeMs);
     this.#checkDisk(batch.length);
     const firstLsn = this.#last.lsn + 1;
+    const { data, disk } = this.#place;
     try {
       const writer = this.#writerFor(batch.length);
       const commitNumber = writer.commits + 1;
       sealBatch(batch, { firstLsn, count, timeMs, prevHash: this.#last.hash, commitNumber });
       const hash = hashBatch(batch);
       writer.put(firstLsn, batch);
+      if (commitNumber === 1) markDurable(data, firstLsn + count - 1, disk);
       this.#last = { lsn: firstLsn + count - 1, timeMs, hash };
     } catch (error) {
-      const { data } = this.#place;
       throw new Error(
         `the log in ${data} cannot be written at LSN ${firstLsn}: ${(error as Error).message}`,
         {
@@ -152,6 +144,9 @@ class SegmentedLog implements LocalLog {
   }
 
   close(): void {
+    if (this.#isUsable && this.#writer !== undefined && this.#last.lsn > 0) {
+      markDurable(this.#place.data, this.#last.lsn, this.#place.disk);
+    }
     this.#isUsable = false;
     this.#writer?.close();
     this.#writer = undefined;

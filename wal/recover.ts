@@ -1,14 +1,15 @@
 import { Replayer } from '../engine/replay.js';
 import type { State } from '../engine/state.js';
-import { type Batch, forEachRecord } from './batch.js';
+import { type Batch, forEachRecord, NO_HASH } from './batch.js';
 import { damagedRecord } from './checkpoint.js';
 import { CheckpointFault } from './checkpoint-block.js';
-import { highestNamed, NO_CHECKPOINT, type Run, readRuns } from './checkpoint-files.js';
+import { NO_CHECKPOINT, readRuns } from './checkpoint-files.js';
 import { loadCheckpoint } from './checkpoint-load.js';
 import type { Disk } from './disk.js';
 import { damaged } from './errors.js';
 import { LOCAL_DISK } from './local-disk.js';
 import { checkedBatches, openLogReader } from './log.js';
+import { checkEnd } from './log-chain.js';
 import { listSegments, segmentPath } from './segment.js';
 import type { LogReader } from './store.js';
 
@@ -27,7 +28,7 @@ export interface Recovered {
  * @param makeState gives an empty state; called twice when the checkpoint turns out to be damaged
  * @param lsn the end of the log
  * @param onProgress called now and then with the LSN reached
- * @throws {DamagedLogError} also when the checkpoint knows more than the log
+ * @throws {DamagedLogError} also when the checkpoint or the mark knows more than the log
  */
 export function recover(
   makeState: () => State,
@@ -36,6 +37,7 @@ export function recover(
   onProgress?: (lsn: number) => void,
   disk: Disk = LOCAL_DISK,
 ): Recovered {
+  checkEnd(data, lsn, disk);
   const reader = openLogReader({ data, disk });
   try {
     let state = makeState();
@@ -43,34 +45,24 @@ export function recover(
     let fault: string | undefined;
     try {
       const runs = readRuns(data, reader.ledger.id, disk);
-      checkpointLsn = checkedEnd(data, runs, lsn, disk);
+      checkpointLsn = runs.at(-1)?.end.lsn ?? 0;
       if (runs.length > 0) loadCheckpoint(state, data, runs, disk);
     } catch (error) {
       if (!(error instanceof CheckpointFault)) throw error;
-      checkNames(data, lsn, disk);
       fault = error.message;
       checkpointLsn = 0;
       state = makeState();
     }
-    replayLog(state, reader, data, checkpointLsn, lsn, onProgress, disk);
+    // checkTail, beside this, believes the heads of the runs and looks only above them; without the checkpoint all of the log is needed.
+    const source =
+      fault === undefined
+        ? reader
+        : { batchesFrom: (from: number) => checkedBatches(data, from, NO_HASH, disk) };
+    replayLog(state, source, data, checkpointLsn, lsn, onProgress, disk);
     return { state, checkpointLsn, fault };
   } finally {
     reader.close();
   }
-}
-
-/** The LSN of a checkpoint. @throws {DamagedLogError} when the log ends before it */
-function checkedEnd(data: string, runs: readonly Run[], lsn: number, disk: Disk): number {
-  checkNames(data, lsn, disk);
-  return runs.at(-1)?.end.lsn ?? 0;
-}
-
-/** Whatever is in the runs, their names say how far the log once went. @throws {DamagedLogError} when it ends before that */
-function checkNames(data: string, lsn: number, disk: Disk): void {
-  const end = highestNamed(data, disk);
-  if (end <= lsn) return;
-  const segment = segmentPath(data, listSegments(data, disk).at(-1) ?? 1);
-  throw damaged(segment, lsn + 1, `the log ends at LSN ${lsn}, but the checkpoint was made at LSN ${end}`);
 }
 
 /**
@@ -79,17 +71,16 @@ function checkNames(data: string, lsn: number, disk: Disk): void {
  * @throws {DamagedLogError}, {NewerFormatError}
  */
 export function checkTail(data: string, lsn: number, disk: Disk = LOCAL_DISK): void {
+  checkEnd(data, lsn, disk);
   let end = NO_CHECKPOINT;
   const reader = openLogReader({ data, disk });
   const { id } = reader.ledger;
   reader.close();
   try {
     const runs = readRuns(data, id, disk);
-    checkedEnd(data, runs, lsn, disk);
     end = runs.at(-1)?.end ?? NO_CHECKPOINT;
   } catch (error) {
     if (!(error instanceof CheckpointFault)) throw error;
-    checkNames(data, lsn, disk);
   }
   for (const batch of checkedBatches(data, end.lsn + 1, end.hash, disk)) {
     if (batch.firstLsn + batch.count - 1 >= lsn) break;
@@ -103,7 +94,7 @@ export function checkTail(data: string, lsn: number, disk: Disk = LOCAL_DISK): v
  */
 export function replayLog(
   state: State,
-  reader: LogReader,
+  reader: Pick<LogReader, 'batchesFrom'>,
   data: string,
   fromLsn: number,
   toLsn: number,

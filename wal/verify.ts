@@ -8,13 +8,17 @@ import { CheckpointFault } from './checkpoint-block.js';
 import { checkpointDirectory, type Run, readRuns } from './checkpoint-files.js';
 import { loadCheckpoint } from './checkpoint-load.js';
 import { DamagedLogError, NewerFormatError } from './errors.js';
+import { LOCAL_DISK } from './local-disk.js';
 import { lockDirectory } from './lock.js';
 import { checkedBatches, openLogReader } from './log.js';
+import { checkEnd, checkMark } from './log-chain.js';
+import { PageFault } from './pages.js';
 import { listSegments, segmentPath } from './segment.js';
 import { SegmentFile } from './segment-file.js';
 import { differences } from './state-compare.js';
 import type { LedgerIdentity } from './store.js';
 import { Audit } from './verify-audit.js';
+import { checkBlocks, checkSegment } from './verify-files.js';
 
 export { stateHash } from './state-compare.js';
 
@@ -53,11 +57,14 @@ export interface VerifyOptions {
 /**
  * Checks a data directory from its first byte to its last and changes nothing: every page, checksum, hash and record of the log; that what
  * the records add up to follows the rules at every LSN; and that the checkpoint says the same as the log up to its LSN.
- * @throws {DirectoryInUseError} while the server runs; {NewerFormatError}; or when there is no ledger
+ * @throws {DirectoryInUseError} while the server runs; {NewerFormatError}; {DamagedLogError} when the log is gone; or when there is no ledger
  */
 export async function verify(options: VerifyOptions): Promise<VerifyReport> {
   const { data } = options;
-  if (listSegments(data).length === 0) throw new Error(`there is no ledger in ${data}`);
+  if (listSegments(data).length === 0) {
+    checkEnd(data, 0, LOCAL_DISK);
+    throw new Error(`there is no ledger in ${data}`);
+  }
   const lock = lockDirectory(data);
   try {
     return await new Verification(options).run();
@@ -80,6 +87,7 @@ class Verification {
     const { data } = this;
     const segments = listSegments(data);
     const total = this.checkEnds(segments);
+    await this.checkSegments(segments, total);
     const ledger = this.ledgerOf(segments);
     let audit: Audit | undefined;
     let runs: readonly Run[] = [];
@@ -87,7 +95,7 @@ class Verification {
       audit = new Audit(ledger.key, (lsn, problem) => {
         if (this.findings.length < FINDINGS_MAX) this.find(this.placeOf(lsn), problem);
       });
-      runs = this.readCheckpoint(ledger);
+      runs = this.checkCheckpoint(ledger);
       await this.replay(audit, runs, ledger, total);
     }
     if (isBackup(data)) this.checkManifest();
@@ -110,7 +118,7 @@ class Verification {
 
   private placeOf(lsn: number): string {
     const segment = listSegments(this.data).findLast((first) => first <= lsn) ?? 1;
-    return `segment ${String(segment).padStart(16, '0')}, LSN ${lsn}`;
+    return placeOf(segment, lsn);
   }
 
   /** Runs a part of the check; damage that it meets becomes a finding. */
@@ -130,7 +138,7 @@ class Verification {
     else throw error;
   }
 
-  /** Meta pages, header and last batch of every segment. @returns the last LSN that any of them speaks of */
+  /** Meta pages, header and last batch of every segment, and the mark. @returns the last LSN that any of them speaks of */
   private checkEnds(segments: readonly number[]): number {
     let end = 0;
     for (const first of segments) {
@@ -141,7 +149,31 @@ class Verification {
         if (last !== undefined) end = Math.max(end, last.firstLsn + last.count - 1);
       });
     }
+    // Where an end cannot be read it is not known how far the log goes.
+    if (this.findings.length === 0) this.guard(() => checkMark(this.data, end, LOCAL_DISK));
     return end;
+  }
+
+  /** Every page and batch of every segment, each by itself: what is wrong in one place does not hide what is wrong in another. */
+  private async checkSegments(segments: readonly number[], total: number): Promise<void> {
+    for (const first of segments) {
+      const entries = checkSegment(this.data, first, (lsn, problem) => {
+        this.find(placeOf(first, lsn), problem);
+      });
+      let steps = 0;
+      try {
+        for (const _ of entries) if (++steps % BATCHES_PER_TURN === 0) await this.turn('pages', first, total);
+      } catch (error) {
+        if (error instanceof PageFault) this.find(placeOf(first, first), error.message);
+        else this.findError(error);
+      }
+    }
+  }
+
+  /** Tells how far it is, and lets others have their turn. */
+  private async turn(phase: string, done: number, total: number): Promise<void> {
+    this.options.onProgress?.({ phase, done, total });
+    await new Promise((resolve) => setImmediate(resolve));
   }
 
   /** The identity that the first readable header gives. */
@@ -164,14 +196,17 @@ class Verification {
     });
   }
 
-  private readCheckpoint(ledger: LedgerIdentity): readonly Run[] {
+  /** Every block of the checkpoint by itself. @returns its runs, if it can be used */
+  private checkCheckpoint(ledger: LedgerIdentity): readonly Run[] {
     if (!existsSync(checkpointDirectory(this.data))) return [];
+    let runs: readonly Run[] | undefined;
     try {
-      return readRuns(this.data, ledger.id);
+      runs = readRuns(this.data, ledger.id);
     } catch (error) {
       this.findError(error);
-      return [];
     }
+    checkBlocks(this.data, runs, (problem) => this.find('checkpoint', problem));
+    return runs ?? [];
   }
 
   /** Goes through the log once; on the way, at its LSN, the checkpoint is compared. */
@@ -189,13 +224,11 @@ class Verification {
           this.compareCheckpoint(audit, runs, ledger, batch);
         }
         if (++this.batches % BATCHES_PER_TURN === 0) {
-          this.options.onProgress?.({ phase: 'log', done: this.lsn, total });
-          await new Promise((resolve) => setImmediate(resolve));
+          await this.turn('log', this.lsn, total);
         }
       }
     } catch (error) {
       this.findError(error);
-      this.checkRest();
     }
     if (end !== undefined && end.lsn > this.lsn) {
       this.find('checkpoint', `it was made at LSN ${end.lsn}, but the log is sound only up to ${this.lsn}`);
@@ -239,21 +272,8 @@ class Verification {
       for (const problem of differences(audit.state, found, FINDINGS_MAX)) this.find('checkpoint', problem);
     });
   }
+}
 
-  /** After the first damage: what else is wrong in the segments that follow, each looked at by itself. */
-  private checkRest(): void {
-    for (const first of listSegments(this.data)) {
-      if (first <= this.lsn) continue;
-      this.guard(() => {
-        const segment = new SegmentFile(this.data, first);
-        try {
-          for (let batch = segment.batchAt(first); batch !== undefined; ) {
-            batch = segment.batchAt(batch.firstLsn + batch.count);
-          }
-        } finally {
-          segment.close();
-        }
-      });
-    }
-  }
+function placeOf(segment: number, lsn: number): string {
+  return `segment ${String(segment).padStart(16, '0')}, LSN ${lsn}`;
 }

@@ -1,4 +1,5 @@
-import type { Dice } from './dice.js';
+import type { Dice } from '../support/dice.js';
+import { skewed } from './odds.js';
 import { Entries, makeInteger, makeText, makeValue, type Value } from './values.js';
 
 /** Accounts that the campaigns on a server create first; the last ones never exist. */
@@ -110,7 +111,7 @@ function fieldsOf(dice: Dice, op: string): Pairs {
           'transactions',
           spoilt(
             dice,
-            Array.from({ length: dice.skewed(30) }, () => makeTransaction(dice)),
+            Array.from({ length: skewed(dice, 30) }, () => makeTransaction(dice)),
           ),
         ],
       ];
@@ -171,7 +172,7 @@ function makeEntry(dice: Dice): Value[] {
       ]),
     );
   }
-  for (let n = dice.skewed(4); n > 0; n--)
+  for (let n = skewed(dice, 4); n > 0; n--)
     entry.push(dice.chance(50) ? null : spoilt(dice, dice.pick(WORDS)));
   return entry;
 }
@@ -182,6 +183,6 @@ export function makeCompact(dice: Dice, rid: number): Value {
   if (dice.chance(85)) return [number, ...makeEntry(dice)];
   return [
     number,
-    Array.from({ length: dice.skewed(30) }, () => (dice.chance(95) ? makeEntry(dice) : makeValue(dice, 2))),
+    Array.from({ length: skewed(dice, 30) }, () => (dice.chance(95) ? makeEntry(dice) : makeValue(dice, 2))),
   ];
 }

@@ -3,9 +3,9 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { getHeapStatistics } from 'node:v8';
 import { parentPort, workerData } from 'node:worker_threads';
+import { Dice } from '../support/dice.js';
 import { Coverage } from './coverage.js';
 import type { DecoderWorkerData, TargetReport } from './decoders.js';
-import { Dice } from './dice.js';
 import { mutate } from './mutate.js';
 import type { Target } from './target.js';
 

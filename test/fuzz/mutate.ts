@@ -1,4 +1,5 @@
-import type { Dice } from './dice.js';
+import type { Dice } from '../support/dice.js';
+import { skewed } from './odds.js';
 
 /** Bytes that mean something in one of our formats, or lie at a boundary. */
 const BYTES = [
@@ -35,13 +36,13 @@ const SIZES = [
  */
 export function mutate(dice: Dice, bytes: Uint8Array, other: Uint8Array): Buffer {
   let result: Buffer = Buffer.from(bytes);
-  for (let n = 1 + dice.skewed(8); n > 0; n--) result = change(dice, result, other);
+  for (let n = 1 + skewed(dice, 8); n > 0; n--) result = change(dice, result, other);
   return result;
 }
 
 function change(dice: Dice, bytes: Buffer, other: Uint8Array): Buffer {
   const at = dice.below(bytes.length + 1);
-  const end = Math.min(bytes.length, at + 1 + dice.skewed(32));
+  const end = Math.min(bytes.length, at + 1 + skewed(dice, 32));
   switch (dice.below(10)) {
     case 0:
       return replaced(bytes, at, at, Buffer.from([dice.pick(INTERESTING)]));
@@ -70,7 +71,7 @@ function replaced(bytes: Buffer, from: number, to: number, by: Uint8Array): Buff
 
 function spliced(dice: Dice, bytes: Buffer, from: number, to: number, other: Uint8Array): Buffer {
   const at = dice.below(other.length + 1);
-  return replaced(bytes, from, to, other.subarray(at, at + 1 + dice.skewed(64)));
+  return replaced(bytes, from, to, other.subarray(at, at + 1 + skewed(dice, 64)));
 }
 
 /** Puts a size or count of 2, 4 or 8 bytes, in either order of bytes, over what is there. */

@@ -1,38 +1,66 @@
-import { openLedger } from '../../src/ledger.js';
+import { type Ledger, openLedger } from '../../src/ledger.js';
 import { tradeDay, untilCheckpointed } from '../support/recovery.js';
 
 const NEVER = Number.MAX_SAFE_INTEGER;
+/** So small that a day of trade rolls some. */
+const SEGMENT_BYTES = 1 << 17;
 
 /**
- * A data directory as the real ledger leaves it: several days of trade with holds, ends and reversals over several segments, batches small and
- * large, three runs of a checkpoint, and a rest of the log that is in none of them. The days are traded by different numbers of shards.
+ * A data directory as the real ledger leaves it: days of trade with holds, ends and reversals over several segments, batches small and large,
+ * a checkpoint of three runs, and a rest of the log that is in none of them. The days are traded by different numbers of shards.
  */
 export async function makeSoundLedger(data: string): Promise<void> {
-  for (const [day, shards] of [1, 2, 3].entries()) {
-    const ledger = await openLedger({ data, shards, segmentBytes: 1 << 16, checkpointRecords: 1 });
-    await tradeDay(ledger, day);
-    await untilCheckpointed(ledger);
+  const run = async (
+    shards: number,
+    checkpointRecords: number,
+    trade: (ledger: Ledger) => Promise<unknown>,
+  ) => {
+    const ledger = await openLedger({ data, shards, segmentBytes: SEGMENT_BYTES, checkpointRecords });
+    await trade(ledger);
     await ledger.close();
+  };
+  await run(2, 1, async (ledger) => {
+    await tradeDay(ledger, 0);
+    await tradeDay(ledger, 1);
+    await untilCheckpointed(ledger);
+  });
+  // Small runs, which are not worth merging yet.
+  for (const part of ['a', 'b']) {
+    await run(3, 1, async (ledger) => {
+      await sellAndReserve(ledger, part);
+      await untilCheckpointed(ledger);
+    });
   }
-  const ledger = await openLedger({ data, shards: 2, segmentBytes: 1 << 17, checkpointRecords: NEVER });
-  await tradeDay(ledger, 3);
-  await tradeBatches(ledger);
-  await tradeDay(ledger, 4);
-  await ledger.close();
+  await run(1, NEVER, async (ledger) => {
+    await tradeDay(ledger, 2);
+    await tradeBatches(ledger);
+  });
+  await run(2, NEVER, (ledger) => tradeDay(ledger, 3));
 }
 
-/** Batches that do not fit into one page. */
-async function tradeBatches(ledger: Awaited<ReturnType<typeof openLedger>>): Promise<void> {
+async function sellAndReserve(ledger: Ledger, part: string): Promise<void> {
+  const session = ledger.as({ tenant: 'riga', by: 'ann' });
+  const sale = { debit: 'cash', credit: 'sales', amount: 3 };
+  await must(session.transaction({ ...sale, id: `sold-${part}` }));
+  await must(session.transaction({ ...sale, id: `held-${part}`, pending: true }));
+  await must(session.reverse(`sold-${part}`, { id: `unsold-${part}`, amount: 1 }));
+}
+
+/** Batches that do not fit into one page: with one shard each is decided, and so committed, at once. */
+async function tradeBatches(ledger: Ledger): Promise<void> {
   const session = ledger.as({ tenant: 'riga', by: 'ann' });
   for (let batch = 0; batch < 4; batch++) {
-    const transactions = Array.from({ length: 60 }, (_, i) => ({
+    const transactions = Array.from({ length: 80 }, (_, i) => ({
       id: `batch-${batch}-${i}`,
       debit: 'cash',
       credit: '{t}:gift',
       amount: 1,
       pending: i % 10 === 0,
     }));
-    const outcome = await session.batch({ transactions });
-    if (!outcome.ok) throw new Error(`refused with ${outcome.code}`);
+    await must(session.batch({ transactions }));
   }
+}
+
+async function must(outcome: Promise<{ readonly ok: boolean }>): Promise<void> {
+  if (!(await outcome).ok) throw new Error('refused, and it should not have been');
 }

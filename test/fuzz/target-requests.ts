@@ -11,8 +11,8 @@ import { encodeAccount, encodeAccountUpdate } from '../../src/ledger/account-req
 import { prefixOf } from '../../src/ledger/caller.js';
 import { CommandEncoder, type Fault } from '../../src/ledger/encoder.js';
 import { encodeCompact, encodeEnd, encodeReversal, encodeTransaction } from '../../src/ledger/requests.js';
+import type { Dice } from '../support/dice.js';
 import { makeCompact, makeMap } from './commands.js';
-import type { Dice } from './dice.js';
 import { mutate } from './mutate.js';
 import { readJsonNaively } from './reference-json.js';
 import { spellJson } from './spell-json.js';

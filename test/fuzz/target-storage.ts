@@ -9,11 +9,13 @@ import { idsPath, type Run, readRuns } from '../../wal/checkpoint-files.js';
 import { loadCheckpoint } from '../../wal/checkpoint-load.js';
 import { mergeRuns } from '../../wal/checkpoint-merge.js';
 import { DamagedLogError, NewerFormatError } from '../../wal/errors.js';
+import { LOCAL_DISK } from '../../wal/local-disk.js';
 import { openLogReader } from '../../wal/log.js';
 import { decodeSegmentHeader, encodeSegmentHeader, listSegments } from '../../wal/segment.js';
 import { SegmentFile } from '../../wal/segment-file.js';
-import type { Dice } from './dice.js';
+import type { Dice } from '../support/dice.js';
 import { mutate } from './mutate.js';
+import { skewed } from './odds.js';
 import { accepted, claim, type Target } from './target.js';
 
 /**
@@ -167,7 +169,7 @@ const FIELDS = [0, 8, 16, 18, 20, 22, 24, 28, 32, 48, 102, 128, 136, 144, 152];
 function harmPages(dice: Dice, sound: Buffer): Buffer {
   const bytes = Buffer.from(sound);
   const pages = bytes.length / PAGE;
-  for (let n = 1 + dice.skewed(6); n > 0; n--) {
+  for (let n = 1 + skewed(dice, 6); n > 0; n--) {
     const page = dice.chance(40) ? dice.below(2) : dice.below(pages);
     const at = page * PAGE + (dice.chance(60) ? dice.pick(FIELDS) : dice.below(dice.chance(70) ? 256 : PAGE));
     const other = dice.below(pages) * PAGE;
@@ -204,7 +206,7 @@ function runTarget(data: string, scratch: string, ledger: string, key: Uint8Arra
       const read = accepted(() => readRuns(copy, ledger), CheckpointFault);
       if (read === undefined) return;
       const merged = accepted(
-        () => mergeRuns(copy, ledger, read.value, () => false),
+        () => mergeRuns(copy, ledger, read.value, LOCAL_DISK, () => false),
         CheckpointFault,
         RangeError,
         Error,
@@ -271,7 +273,7 @@ function harmBlocks(dice: Dice, sound: Buffer): Buffer {
 
 function harmPayload(dice: Dice, payload: Buffer, header: Buffer): void {
   if (payload.length < 8) return;
-  for (let n = 1 + dice.skewed(4); n > 0; n--) {
+  for (let n = 1 + skewed(dice, 4); n > 0; n--) {
     const at = dice.below(payload.length - 4);
     // An entry begins with its size, so the first bytes of a block are one.
     if (dice.chance(30))

@@ -1,4 +1,5 @@
-import type { Dice } from './dice.js';
+import type { Dice } from '../support/dice.js';
+import { skewed, u64 } from './odds.js';
 
 /** Values as a request may hold them, with what lies at every boundary. */
 
@@ -58,7 +59,7 @@ const FIELDS = [
 
 export function makeInteger(dice: Dice): bigint {
   if (dice.chance(60)) return dice.pick(INTEGERS);
-  return dice.chance(50) ? BigInt(dice.below(1000)) : dice.u64() >> BigInt(dice.below(64));
+  return dice.chance(50) ? BigInt(dice.below(1000)) : u64(dice) >> BigInt(dice.below(64));
 }
 
 export function makeText(dice: Dice): string {
@@ -77,7 +78,7 @@ export function makeValue(dice: Dice, depth: number): Value {
   if (what < 4) return makeInteger(dice);
   if (what < 5) return dice.chance(50) ? dice.pick(FLOATS) : Number(makeInteger(dice));
   if (what < 6) return dice.pick([null, true, false]);
-  const items = Array.from({ length: dice.skewed(dice.chance(5) ? 300 : 20) }, () =>
+  const items = Array.from({ length: skewed(dice, dice.chance(5) ? 300 : 20) }, () =>
     makeValue(dice, depth - 1),
   );
   if (what < 8) return items;

@@ -1,4 +1,14 @@
-import { closeSync, openSync, readFileSync, readSync, writeFileSync, writeSync } from 'node:fs';
+import {
+  closeSync,
+  openSync,
+  readdirSync,
+  readFileSync,
+  readSync,
+  rmSync,
+  writeFileSync,
+  writeSync,
+} from 'node:fs';
+import { join } from 'node:path';
 import { crc32 } from 'node:zlib';
 import { dataFile, findBatch } from './wal.js';
 
@@ -66,4 +76,9 @@ export function changeBlock(path: string, kind: number, change: (payload: Buffer
     break;
   }
   writeFileSync(path, bytes);
+}
+
+/** Removes the mark that says how far the log went, as a data directory of an older Kassa has none. */
+export function removeMark(data: string): void {
+  for (const name of readdirSync(data)) if (name.startsWith('durable-')) rmSync(join(data, name));
 }
