@@ -9,6 +9,7 @@ const long = [
     'client-chaos',
     'demo-run',
     'exhaustive',
+    'fuzz',
     'load',
     'model',
     'mutations',

@@ -1,11 +1,10 @@
-import { mkdtempSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { rmSync } from 'node:fs';
 import { getHeapStatistics } from 'node:v8';
 import { parentPort, workerData } from 'node:worker_threads';
 import { Dice } from '../support/dice.js';
 import { Coverage } from './coverage.js';
 import type { DecoderWorkerData, TargetReport } from './decoders.js';
+import { fastDirectory } from './fast-directory.js';
 import { mutate } from './mutate.js';
 import type { Target } from './target.js';
 
@@ -17,6 +16,7 @@ import type { Target } from './target.js';
 /** Inputs between two looks at the coverage: taking it costs as much as some hundred inputs. */
 const GROUP = 100;
 const CORPUS_MAX = 500;
+const KEPT_BYTES_MAX = 100_000;
 /** Memory that an input may make a decoder take, before any collection: some objects per byte, and the decoder's own tables and buffers. */
 const ALLOCATED_PER_BYTE = 200;
 const ALLOCATED_FREE = 24 << 20;
@@ -26,7 +26,7 @@ const slots = new Int32Array(current, 0, 3);
 const bytesNow = new Uint8Array(current, 12);
 
 const coverage = new Coverage();
-const scratch = mkdtempSync(join(tmpdir(), 'kassa-fuzz-'));
+const scratch = fastDirectory('kassa-fuzz-');
 try {
   // Loaded only now, so that their blocks are counted.
   const { REQUEST_TARGETS } = await import('./target-requests.js');
@@ -56,7 +56,7 @@ async function attack(target: Target, index: number, count: number): Promise<Tar
       allocatedMax = Math.max(allocatedMax, allocated);
     }
     done += group.length;
-    if (coverage.hasNews()) for (const input of group) await keepIfNew(target, index, input, corpus, dice);
+    if (coverage.hasNews()) await keepNews(target, index, group, corpus, dice);
   }
   return {
     target: target.name,
@@ -74,17 +74,24 @@ function next(target: Target, dice: Dice, corpus: readonly Uint8Array[]): Uint8A
   return mutate(dice, dice.pick(corpus), dice.pick(corpus));
 }
 
-async function keepIfNew(
+/** Finds by halves which inputs of a group that brought something new brought it, and keeps those. */
+async function keepNews(
   target: Target,
   index: number,
-  input: Uint8Array,
+  group: readonly Uint8Array[],
   corpus: Uint8Array[],
   dice: Dice,
 ): Promise<void> {
-  await runOne(target, index, input);
-  if (!coverage.takeNews() || input.length > 100_000) return;
-  if (corpus.length < CORPUS_MAX) corpus.push(input);
-  else corpus[dice.below(CORPUS_MAX)] = input;
+  for (const input of group) await runOne(target, index, input);
+  const [only] = group;
+  if (group.length > 1) {
+    if (!coverage.hasNews()) return;
+    await keepNews(target, index, group.slice(0, group.length >> 1), corpus, dice);
+    await keepNews(target, index, group.slice(group.length >> 1), corpus, dice);
+  } else if (coverage.takeNews() && only!.length <= KEPT_BYTES_MAX) {
+    if (corpus.length < CORPUS_MAX) corpus.push(only!);
+    else corpus[dice.below(CORPUS_MAX)] = only!;
+  }
 }
 
 async function runOne(

@@ -1,7 +1,7 @@
-import { existsSync, mkdtempSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { Dice, seedOf } from '../support/dice.js';
+import { fastDirectory } from './fast-directory.js';
 import { Image } from './image.js';
 import { damage } from './image-damage.js';
 import { Judge, type Verdict } from './image-judge.js';
@@ -35,8 +35,6 @@ export interface ImagesReport {
 const FAILURES_MAX = 20;
 /** One in so many damaged checkpoints is made anew, which takes as long as ten images. */
 const REBUILD_EVERY = 8;
-/** Damage is written and taken back again and again; in memory where there is such a place. */
-const FAST = '/dev/shm';
 
 /**
  * Damages a sound data directory in so many ways, one after the other, and holds `verify` and a start against each.
@@ -47,7 +45,7 @@ export async function fuzzImages(
   seed: number,
   onImage: (done: number) => void = () => undefined,
 ): Promise<ImagesReport> {
-  const root = mkdtempSync(join(existsSync(FAST) ? FAST : tmpdir(), 'kassa-images-'));
+  const root = fastDirectory('kassa-images-');
   try {
     const data = join(root, 'data');
     await makeSoundLedger(data);
