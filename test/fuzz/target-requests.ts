@@ -100,22 +100,16 @@ const json: Target = {
     );
     if (ours === undefined || !reference.ok) return;
     claim(same(ours.value, reference.value), 'the reference reads another value');
-    const again = Buffer.from(encodeJson(ours.value));
-    const back = readJsonNaively(again);
-    claim(
-      back.ok && same(withoutNaN(ours.value), withoutNaN(back.value)),
-      'what was encoded is read as another value',
-    );
+    if (hasInexact(ours.value)) return;
+    const back = readJsonNaively(Buffer.from(encodeJson(ours.value)));
+    claim(back.ok && same(ours.value, back.value), 'what was encoded is read as another value');
   },
 };
 
-/** Numbers that nothing holds are written as null; of doubles beyond 2^53, which no field takes either, the text depends on the spelling. */
-function withoutNaN(value: unknown): unknown {
-  if (typeof value === 'number') return Math.abs(value) <= Number.MAX_SAFE_INTEGER ? value : null;
-  if (Array.isArray(value)) return value.map(withoutNaN);
-  if (typeof value !== 'object' || value === null) return value;
-  const members = value instanceof Map ? [...value] : Object.entries(value);
-  return new Map(members.map(([key, item]) => [key, withoutNaN(item)]));
+/** A number beyond 2^53, or none: no field takes it, and it has no one text. */
+function hasInexact(value: unknown): boolean {
+  if (typeof value === 'number') return !(Math.abs(value) <= Number.MAX_SAFE_INTEGER);
+  return typeof value === 'object' && value !== null && Object.values(value).some(hasInexact);
 }
 
 const encoder = new CommandEncoder();
