@@ -1,12 +1,15 @@
-import { mkdtempSync, rmSync } from 'node:fs';
+import { mkdtempSync, readdirSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { basename, join } from 'node:path';
+import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
+import { verify } from '../wal/verify.js';
 import { fuzzDecoders } from './fuzz/decoders.js';
 import { fuzzFrames } from './fuzz/frames.js';
+import { Image } from './fuzz/image.js';
 import { BYTE_KINDS } from './fuzz/image-map.js';
 import { fuzzImages } from './fuzz/images.js';
 import { makeSoundLedger } from './fuzz/sound-ledger.js';
+import { kassa, ServerProcess, until } from './support/server.js';
 
 /** A little of what `npm run fuzz` does much of. Seed and input of a failure stand in its message. */
 
@@ -41,6 +44,55 @@ describe('hostile bytes', { timeout: 180_000 }, () => {
 });
 
 describe('a damaged data directory', { timeout: 180_000 }, () => {
+  let data: string;
+  let image: Image;
+
+  beforeAll(async () => {
+    data = mkdtempSync(join(tmpdir(), 'kassa-fuzz-'));
+    await makeSoundLedger(data);
+    image = new Image(data);
+  });
+
+  afterEach(() => image.restore());
+  afterAll(() => rmSync(data, { recursive: true, force: true }));
+
+  it('ends `kassa verify` with 1 and `kassa serve` with 3, both by segment and LSN, where the log is damaged', async () => {
+    // The newest batches: a start reads them.
+    const place = image.places.get('batch: records')!.at(-1)!;
+    const bytes = image.bytes(place.file);
+    bytes[place.from]! ^= 1;
+    image.write(place.file, bytes);
+    const segment = place.file.split('/')[1]!;
+    const verified = await kassa(['verify', '--data', data]);
+    expect(verified).toMatchObject({
+      code: 1,
+      stdout: expect.stringContaining(`segment ${segment}, LSN ${place.lsn}`),
+    });
+    const server = await ServerProcess.launch({ data });
+    expect(await server.exited).toMatchObject({ code: 3 });
+    expect(server.stderr()).toContain(`segment ${segment} at LSN ${place.lsn}`);
+    expect(server.stderr()).toContain(`Run \`kassa verify --data ${data}\` to see more`);
+  });
+
+  it('is served all the same where only the checkpoint is damaged, and has a sound one afterwards', async () => {
+    const place = image.places.get('checkpoint: accounts')![0]!;
+    const bytes = image.bytes(place.file);
+    bytes[place.from]! ^= 1;
+    image.willChange('log');
+    image.write(place.file, bytes);
+    expect((await kassa(['verify', '--data', data])).stdout).toContain(place.file);
+    const server = await ServerProcess.start({ data, args: ['--checkpoint-records', '1'] });
+    await until(
+      () =>
+        readdirSync(join(data, 'checkpoint')).some((name) => name.endsWith('.run')) &&
+        !readdirSync(join(data, 'checkpoint')).includes(basename(place.file)),
+      30_000,
+      () => 'no new checkpoint',
+    );
+    expect(await server.stop()).toMatchObject({ code: 0 });
+    expect(await verify({ data })).toMatchObject({ ok: true });
+  });
+
   it('is named by verify, and refused by a start or brought to the same state', async () => {
     const { failures, sorts } = await fuzzImages(300, SEED);
     expect(failures, `seed ${SEED}`).toEqual([]);

@@ -1,4 +1,4 @@
-import { readdirSync, rmSync, statSync } from 'node:fs';
+import { readdirSync, readFileSync, rmSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it, onTestFinished } from 'vitest';
 import { RecordKind } from '../engine/record.js';
@@ -12,7 +12,7 @@ import { type VerifyReport, verify } from '../wal/verify.js';
 import { RecordLog } from './support/record-log.js';
 import { logEnd, tradeDay, untilCheckpointed } from './support/recovery.js';
 import { dataFile, temporaryDirectory } from './support/wal.js';
-import { changeBlock, flipBatch, patch, reseal } from './support/wal-damage.js';
+import { changeBlock, flipBatch, PAGE, patch, reseal } from './support/wal-damage.js';
 
 const NEVER = Number.MAX_SAFE_INTEGER;
 
@@ -114,6 +114,52 @@ describe('verify', () => {
     const report = await verify({ data: other.data });
     expect(report.findings.length).toBeGreaterThan(0);
     expect(report.findings[0]!.problem).toMatch(/commit/);
+  });
+
+  it('finds a page that is not where its parent says, which only a question for one LSN would meet', async () => {
+    const data = temporaryDirectory();
+    const log = new RecordLog(data);
+    log.account('a');
+    log.account('b');
+    log.flush();
+    for (let i = 0; i < 200; i++) {
+      log.transaction(`x${i}`, 'a', 'b', 1);
+      log.transaction(`y${i}`, 'a', 'b', 1);
+      log.flush();
+    }
+    log.close();
+    const path = dataFile(data, 1);
+    const key = secondKeyOfRoot(path);
+    // One less: the batch before, which holds that LSN too, would be looked for in the page behind it.
+    patch(path, key.at, (bytes) => bytes.writeBigUInt64BE(bytes.readBigUInt64BE() - 1n));
+    const reader = openLogReader({ data });
+    expect([...reader.batchesFrom(1)].length).toBe(201);
+    expect(() => reader.batchAt(key.lsn - 1)).toThrow('a batch is missing');
+    reader.close();
+    const { findings } = await verify({ data });
+    expect(findings).toEqual([
+      {
+        where: expect.stringMatching(/^segment 0000000000000001, LSN \d+$/),
+        problem: expect.stringMatching(`begins with key ${key.lsn}, and its parent says ${key.lsn - 1}`),
+      },
+    ]);
+  });
+
+  it('names all that was flipped in one segment and in a checkpoint, not only the first', async () => {
+    const { data, checkpointLsn } = await tradedLedger();
+    const reader = openLogReader({ data });
+    const batches = [1, 9, 30].map((lsn) => reader.batchAt(lsn)!.firstLsn);
+    reader.close();
+    expect(Math.max(...batches)).toBeLessThan(checkpointLsn);
+    const [first] = listSegments(data);
+    for (const lsn of batches) flipBatch(data, first!, lsn, 90);
+    const [run] = readRuns(data, logEnd(data).ledger);
+    patch(run!.path, run!.bytes >> 1, (bytes) => bytes.writeUInt8(bytes[0]! ^ 1), 1);
+    const places = (await verify({ data })).findings.map(({ where }) => where);
+    expect(places).toEqual(
+      expect.arrayContaining(batches.map((lsn) => `segment 0000000000000001, LSN ${lsn}`)),
+    );
+    expect(places).toContain('checkpoint');
   });
 
   it('finds every flipped bit of a checkpoint', async () => {
@@ -267,3 +313,13 @@ describe('verify', () => {
     expect(problems).toBe('record 5 posts to nowhere, which is not there');
   });
 });
+
+/** The second key of the root, which must be a branch: where it stands in the file, and the LSN that it is. */
+function secondKeyOfRoot(path: string): { readonly at: number; readonly lsn: number } {
+  const bytes = readFileSync(path);
+  const newer = bytes.readBigUInt64LE(152) > bytes.readBigUInt64LE(PAGE + 152) ? 0 : PAGE;
+  expect(bytes.readUInt16LE(newer + 102)).toBe(2);
+  const root = Number(bytes.readBigUInt64LE(newer + 136)) * PAGE;
+  const at = root + 24 + bytes.readUInt16LE(root + 26) + 8;
+  return { at, lsn: Number(bytes.readBigUInt64BE(at)) };
+}
