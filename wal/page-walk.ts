@@ -133,6 +133,7 @@ class PageWalk {
 function checkPlace(page: Page, { number, low, high, commit }: Place, isLeaf: boolean): void {
   if (page.commit > commit)
     throw new PageFault(`page ${number} is of commit ${page.commit}, after its parent`);
+  if (!page.isPacked) throw new PageFault(`page ${number} has a gap before its entries`);
   // The first key of a branch is left out: it is its first child's.
   if (isLeaf && page.key(0) !== low) {
     throw new PageFault(`page ${number} begins with key ${page.key(0)}, and its parent says ${low}`);

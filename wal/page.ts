@@ -48,6 +48,13 @@ export class Page {
     return u64(this.view, 8);
   }
 
+  /** Whether the entries begin where the header says. LMDB leaves no gap; whoever only reads does not need to know. */
+  get isPacked(): boolean {
+    let first = this.bytes.length;
+    for (let index = 0; index < this.size; index++) first = Math.min(first, this.node(index));
+    return first === PAGE_HEADER + this.view.getUint16(22, true);
+  }
+
   /** Checks everything that the other methods rely on. @throws PageFault */
   check(number: number, flags: number, snapshot: Snapshot): void {
     const { view } = this;

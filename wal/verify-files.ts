@@ -62,12 +62,13 @@ function checkBatch(
     report(key, error.message);
     return undefined;
   }
-  if (batch.firstLsn !== key) report(key, `the batch says that it starts at LSN ${batch.firstLsn}`);
+  // Its checksum is right, so it is the key that is not.
+  if (batch.firstLsn !== key) report(batch.firstLsn, `the batch is stored under the key ${key}`);
   if (before === undefined) return batch;
   const next = before.firstLsn + before.count;
   if (batch.firstLsn !== next) report(next, 'a batch is missing');
   else if (batch.commitNumber !== before.commitNumber + 1) {
-    report(key, `the batch is of commit ${batch.commitNumber} and not ${before.commitNumber + 1}`);
+    report(batch.firstLsn, `the batch is of commit ${batch.commitNumber} and not ${before.commitNumber + 1}`);
   }
   return batch;
 }
