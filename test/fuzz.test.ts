@@ -98,6 +98,9 @@ describe('a damaged data directory', { timeout: 180_000 }, () => {
     expect(failures, `seed ${SEED}`).toEqual([]);
     const live = sorts.filter(({ sort }) => BYTE_KINDS[sort as keyof typeof BYTE_KINDS]);
     expect(live.length).toBeGreaterThan(12);
-    for (const { sort, images, byVerify } of live) expect(byVerify, sort).toBe(images);
+    // Of the commit ids a bit may heal itself.
+    for (const { sort, images, byVerify, harmless } of live) {
+      expect(byVerify + (sort === 'meta page: commit id' ? harmless : 0), sort).toBe(images);
+    }
   });
 });

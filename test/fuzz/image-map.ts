@@ -16,6 +16,7 @@ export interface Span {
 
 export const BYTE_KINDS = {
   'meta page: what is checked': true,
+  'meta page: commit id': true,
   'meta page: the rest': false,
   'tree page: header': true,
   'tree page: commit id': false,
@@ -53,7 +54,6 @@ const META_CHECKED = [
   [24, 30],
   [48, 52],
   [128, 136],
-  [152, 160],
 ] as const;
 const META_OF_NEWER = [
   [102, 104],
@@ -82,6 +82,7 @@ class SegmentMap {
       this.mark(meta, PAGE, 'meta page: the rest');
       for (const [from, to] of META_CHECKED) this.mark(meta + from, to - from, 'meta page: what is checked');
     }
+    for (const meta of [0, PAGE]) this.mark(meta + 152, 8, 'meta page: commit id');
     for (const [from, to] of META_OF_NEWER) this.mark(newer + from, to - from, 'meta page: what is checked');
     this.page(Number(bytes.readBigUInt64LE(newer + 136)), bytes.readUInt16LE(newer + 102));
     return joined(this.kinds, this.lsns);
