@@ -15,8 +15,9 @@ import {
   statfsSync,
   writeSync,
 } from 'node:fs';
+import { createRequire } from 'node:module';
 import { join } from 'node:path';
-import { open, type RootDatabase } from 'lmdb';
+import type { RootDatabase } from 'lmdb';
 import type { Disk, EntryReader, EntryWriter, OpenFile } from './disk.js';
 import { SEGMENT_MAP_BYTES } from './limits.js';
 import { PageFile } from './pages.js';
@@ -29,6 +30,18 @@ const OPEN_FLAGS = {
 
 /** The two meta pages of a new LMDB file. */
 const PROBE_BYTES = 8192;
+
+let lmdb: typeof import('lmdb') | undefined;
+
+/**
+ * Loads LMDB's native part, which only the writer needs. Not with this module, which every thread has: a start that is refused ends its
+ * threads at once, and one that was just loading a native module took the whole process down with it (napi_throw in a thread that is
+ * terminated), in place of the message that says what is damaged.
+ */
+export function loadLmdb(): typeof import('lmdb') {
+  lmdb ??= createRequire(import.meta.url)('lmdb') as typeof import('lmdb');
+  return lmdb;
+}
 
 class LocalFile implements OpenFile {
   constructor(private readonly fd: number) {}
@@ -76,7 +89,7 @@ class LmdbEntries implements EntryWriter {
    * @param isSynced whether each commit is; if not, the file has to be synced before anybody relies on it
    */
   constructor(path: string, isSynced: boolean) {
-    this.db = open<Uint8Array, Uint8Array>({
+    this.db = loadLmdb().open<Uint8Array, Uint8Array>({
       path,
       noSubdir: false,
       overlappingSync: false,

@@ -1,6 +1,7 @@
 import { parentPort, workerData } from 'node:worker_threads';
 import { Control } from '../../engine/control.js';
 import { RingConsumer } from '../../engine/mailbox.js';
+import { loadLmdb } from '../../wal/local-disk.js';
 import type { openLog } from '../../wal/log.js';
 import { Writer } from '../../wal/writer.js';
 import { ledgerTime, startClock, type WriterData, type WriterReady } from '../ledger/wiring.js';
@@ -11,6 +12,8 @@ import { ledgerTime, startClock, type WriterData, type WriterReady } from '../le
 const SLEEP_MS = 1000;
 
 const { data, wiring, shards, logModule, segmentBytes, fronts } = workerData as WriterData;
+// Now, and not with the first sale. No other thread is there yet whose end could come in between.
+loadLmdb();
 const module = (await import(logModule)) as { openLog: typeof openLog };
 const store = module.openLog({
   data,
