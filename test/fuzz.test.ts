@@ -26,7 +26,7 @@ describe('hostile bytes', { timeout: 180_000 }, () => {
   afterAll(() => rmSync(data, { recursive: true, force: true }));
 
   it('are refused by every decoder, or read as a reference reads them, without a hang and within their memory', async () => {
-    const reports = await fuzzDecoders(data, 3300, SEED);
+    const reports = await fuzzDecoders(data, 2200, SEED);
     expect(
       reports.flatMap(({ target, failures }) => failures.map((failure) => ({ target, ...failure }))),
     ).toEqual([]);
@@ -99,7 +99,7 @@ describe('a damaged data directory', { timeout: 180_000 }, () => {
   });
 
   it('is named by verify, and refused by a start or brought to the same state', async () => {
-    const { failures, sorts } = await fuzzImages(300, SEED);
+    const { failures, sorts } = await fuzzImages(250, SEED);
     expect(failures, `seed ${SEED}`).toEqual([]);
     const live = sorts.filter(({ sort }) => BYTE_KINDS[sort as keyof typeof BYTE_KINDS]);
     expect(live.length).toBeGreaterThan(12);
