@@ -100,10 +100,12 @@ export function indexOf(records: readonly LogRecord[], kind: keyof typeof Record
   });
 }
 
-/** LSNs in a row again. */
+/** LSNs in a row again, and times that do not go back. */
 export function renumber(records: LogRecord[]): void {
+  let timeMs = 0;
   records.forEach((record, index) => {
-    records[index] = { ...record, lsn: index + 1 };
+    timeMs = Math.max(timeMs, record.timeMs);
+    records[index] = { ...record, lsn: index + 1, timeMs };
   });
 }
 
