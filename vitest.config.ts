@@ -5,6 +5,7 @@ const long = [
   ...[
     'backup',
     'batch-order',
+    'bench',
     'checkpoint',
     'client-chaos',
     'demo-run',

@@ -1,122 +1,160 @@
-import { mkdtempSync, readdirSync, readFileSync, rmSync, statSync } from 'node:fs';
-import { cpus, tmpdir } from 'node:os';
-import { join } from 'node:path';
-import { parseArgs } from 'node:util';
-import type { LoadOptions, LoadResult } from './load.js';
-import { finish, runNode, startEcho, startKassa } from './servers.js';
+import { mkdirSync } from 'node:fs';
+import { resolve } from 'node:path';
+import { Command, CommanderError, InvalidArgumentError } from 'commander';
+import { EXIT, exitWith } from '../src/cli/exit.js';
+import { Bench, type Suite } from './bench.js';
+import { findPeers } from './peers/peers.js';
+import { labelProfiles } from './profile.js';
+import { originOf } from './report/machine.js';
+import { Reporter } from './report/reporter.js';
+import { QUICK, type Settings, STANDARD } from './settings.js';
+import { accounts } from './suites/accounts.js';
+import { batch } from './suites/batch.js';
+import { http } from './suites/http.js';
+import { inproc } from './suites/inproc.js';
+import { memory } from './suites/memory.js';
+import { micro } from './suites/micro.js';
+import { pipelined } from './suites/pipelined.js';
+import { pos } from './suites/pos.js';
+import { recover } from './suites/recover.js';
+import { shards } from './suites/shards.js';
+import { Workplace } from './workplace.js';
 
-/**
- * Durable sales a second, one a frame, beside a bare uWebSockets.js echo of the same frames in the same run. Rounds alternate between the
- * two, because these figures mean nothing alone: machines differ, and so does the same machine a minute later.
- */
+/** What Kassa claims of its speed, measured on this machine beside what bounds it, in one command. */
 
-const { values: flags } = parseArgs({
-  options: {
-    connections: { type: 'string', default: '50' },
-    window: { type: 'string', default: '20' },
-    seconds: { type: 'string', default: '4' },
-    rounds: { type: 'string', default: '5' },
-    shards: { type: 'string', default: '1' },
-    accounts: { type: 'string', default: '1000' },
-    json: { type: 'boolean', default: false },
-    help: { type: 'boolean', short: 'h', default: false },
-  },
-});
+const SUITES: readonly Suite[] = [
+  micro,
+  pos,
+  pipelined,
+  batch,
+  accounts,
+  shards,
+  inproc,
+  http,
+  recover,
+  memory,
+];
+const BEND_MILLIONS = 20;
 
-if (flags.help) {
-  process.stdout.write(
-    'Usage: kassa bench [--connections 50] [--window 20] [--seconds 4] [--rounds 5] [--shards 1] [--accounts 1000] [--json]\n\n' +
-      'Durable sales a second over WebSocket (one a frame, compact form, two accounts each, WINDOW in flight on each connection),\n' +
-      'beside a bare uWebSockets.js echo of the same frames and reply sizes, round by round.\n',
-  );
-  process.exit(0);
+interface Flags {
+  readonly quick?: true;
+  readonly full?: true;
+  readonly bend?: number | true;
+  readonly rounds?: number;
+  readonly seconds?: number;
+  readonly loadProcesses?: number;
+  readonly tigerbeetle?: string;
+  readonly profile?: string | true;
+  readonly dir?: string;
+  readonly out: string;
+  readonly json?: true;
 }
 
-const LOAD = new URL('./load.js', import.meta.url);
-
-interface Round {
-  readonly echo: LoadResult & { readonly serverCpuS: number };
-  readonly kassa: LoadResult & { readonly serverCpuS: number };
+function positive(text: string): number {
+  const value = Number(text);
+  if (!(value > 0)) throw new InvalidArgumentError('a number above 0 is expected');
+  return value;
 }
 
-const data = mkdtempSync(join(tmpdir(), 'kassa-bench-'));
-const rounds: Round[] = [];
-let logBytesPerSale = 0;
-const accounts = Number(flags.accounts);
-const kassa = await startKassa(data, Number(flags.shards), accounts);
-const echo = await startEcho();
-try {
-  for (let round = 0; round < Number(flags.rounds); round++) {
-    const result: Round = { echo: await measure(echo, round), kassa: await measure(kassa, round) };
-    rounds.push(result);
-    if (!flags.json) process.stdout.write(line(`round ${round + 1}`, result));
-  }
-  logBytesPerSale = logBytes() / (await durableLsn(kassa.port));
-} finally {
-  await finish(echo);
-  await finish(kassa);
-  rmSync(data, { recursive: true, force: true });
+function whole(text: string): number {
+  const value = positive(text);
+  if (!Number.isInteger(value)) throw new InvalidArgumentError('a whole number is expected');
+  return value;
 }
 
-const ratio = median(rounds.map((round) => round.kassa.rate / round.echo.rate));
-if (flags.json) {
-  const machine = { cpu: cpus()[0]?.model, cores: cpus().length, node: process.version };
-  process.stdout.write(
-    `${JSON.stringify({ suite: 'pipelined', settings: flags, machine, rounds, ratio, logBytesPerSale })}\n`,
-  );
-} else {
-  const typical = rounds.toSorted((a, b) => a.kassa.rate - b.kassa.rate)[rounds.length >> 1]!;
-  process.stdout.write(`${line('median', typical)}median of ratios: ${ratio.toFixed(2)} of the echo\n`);
-  process.stdout.write(
-    `log: ${logBytesPerSale.toFixed(0)} bytes a sale, ids, checksums, chain and unused pages included\n`,
-  );
-}
+const suiteList = SUITES.map(({ name, about }) => `  ${name.padEnd(10)} ${about}`).join('\n');
 
-async function measure(server: { port: number; pid: number }, round: number): Promise<Round['kassa']> {
-  const options: LoadOptions = {
-    port: server.port,
-    connections: Number(flags.connections),
-    window: Number(flags.window),
-    warmupS: 1,
-    seconds: Number(flags.seconds),
-    accounts,
-    run: `r${round}`,
+const program = new Command('kassa bench')
+  .description(
+    'measure Kassa on this machine, in rounds that alternate with what it is held against; about 5 minutes',
+  )
+  .argument('[suites...]', 'which; all of them by default')
+  .option(
+    '--quick',
+    'tiny sizes, one round: shows in seconds that everything works; the figures mean nothing',
+  )
+  .option('--full', 'also 10 million accounts and 20 million transactions; some 20 minutes more')
+  .option(
+    '--bend [millions]',
+    `batch: so many million sales in a row (default ${BEND_MILLIONS}), the last against the first`,
+    whole,
+  )
+  .option('--rounds <n>', 'alternating rounds', whole)
+  .option('--seconds <s>', 'seconds that one round of one contender is measured', positive)
+  .option('--load-processes <n>', 'load generators that share the connections', whole)
+  .option('--tigerbeetle <path>', 'measure this TigerBeetle server too, behind a gateway for the same frames')
+  .option(
+    '--profile [directory]',
+    'run Kassa alone and write a .cpuprofile of each server thread (default OUT/profiles)',
+  )
+  .option(
+    '--dir <directory>',
+    'where data is written: the disk under measurement (default: the temporary directory)',
+  )
+  .option('--out <directory>', 'where results.jsonl and the pictures go', 'bench-results')
+  .option('--json', 'print JSON lines instead of tables')
+  .addHelpText(
+    'after',
+    `\nSuites:\n${suiteList}\n\nExit codes: 0 measured, 1 a sale was refused or lost where none should be, 2 wrong usage, 3 a part could not run.`,
+  )
+  .exitOverride();
+
+function settingsOf(flags: Flags): Settings {
+  const base = flags.quick ? QUICK : STANDARD;
+  const { bend, profile } = flags;
+  return {
+    ...base,
+    ...(flags.rounds !== undefined && { rounds: flags.rounds }),
+    ...(flags.seconds !== undefined && { seconds: flags.seconds }),
+    ...(flags.loadProcesses !== undefined && { loadProcesses: flags.loadProcesses }),
+    full: flags.full ?? false,
+    bendMillions: bend === true ? BEND_MILLIONS : (bend ?? 0),
+    profile: profile === true ? resolve(flags.out, 'profiles') : profile && resolve(profile),
   };
-  const before = cpuSeconds(server.pid);
-  const result = JSON.parse(await runNode(LOAD, [JSON.stringify(options)])) as LoadResult;
-  return { ...result, serverCpuS: cpuSeconds(server.pid) - before };
 }
 
-/** Bytes of all segments. */
-function logBytes(): number {
-  const log = join(data, 'log');
-  return readdirSync(log).reduce((sum, segment) => sum + statSync(join(log, segment, 'data.mdb')).size, 0);
-}
-
-async function durableLsn(port: number): Promise<number> {
-  const metrics = await (await fetch(`http://127.0.0.1:${port}/metrics`)).text();
-  return Number(/^kassa_durable_lsn (\d+)/m.exec(metrics)![1]);
-}
-
-/** CPU seconds of a process so far; 0 where /proc does not tell. */
-function cpuSeconds(pid: number): number {
-  try {
-    const fields = readFileSync(`/proc/${pid}/stat`, 'utf8').split(') ')[1]!.split(' ');
-    return (Number(fields[11]) + Number(fields[12])) / 100;
-  } catch {
-    return 0;
+function chosen(names: readonly string[]): readonly Suite[] {
+  const unknown = names.filter((name) => !SUITES.some((suite) => suite.name === name));
+  if (unknown.length > 0) {
+    program.error(
+      `there is no suite ${unknown.join(', ')}; there are ${SUITES.map(({ name }) => name).join(', ')}`,
+    );
   }
+  return names.length === 0 ? SUITES : SUITES.filter(({ name }) => names.includes(name));
 }
 
-function line(name: string, { echo: base, kassa: ours }: Round): string {
-  const rate = (result: LoadResult) => `${(result.rate / 1000).toFixed(0)} k/s`.padStart(10);
-  const cpu = (result: Round['kassa']) => `cpu ${result.cpuS.toFixed(1)} + ${result.serverCpuS.toFixed(1)} s`;
-  return (
-    `${name.padEnd(8)} echo ${rate(base)} (${cpu(base)})   kassa ${rate(ours)} (${cpu(ours)}) ` +
-    `p50 ${ours.p50.toFixed(2)} p99 ${ours.p99.toFixed(2)} ms, refused ${ours.refused}   ratio ${(ours.rate / base.rate).toFixed(2)}\n`
-  );
+async function measure(suites: readonly Suite[], flags: Flags): Promise<void> {
+  const settings = settingsOf(flags);
+  const place = new Workplace(flags.dir && resolve(flags.dir));
+  const peers = await findPeers(place.root, flags.tigerbeetle);
+  const versions = {
+    ...(peers.postgres && { postgres: peers.postgres.version }),
+    ...(peers.tigerbeetle && { tigerbeetle: peers.tigerbeetle.version }),
+  };
+  const origin = originOf(place.root, versions);
+  const reporter = new Reporter(resolve(flags.out), origin, settings, flags.json ?? false);
+  if (settings.profile === undefined && suites.some(({ hasPeers }) => hasPeers))
+    for (const hint of peers.hints) reporter.say(`${hint}\n`);
+  if (origin.machine.isDiskInMemory)
+    reporter.say('The data is in memory, not on a disk: a sync costs nothing here. Choose with --dir.\n');
+  if (settings.profile !== undefined) mkdirSync(settings.profile, { recursive: true });
+  const bench = new Bench(settings, place, peers, reporter);
+  for (const suite of suites) {
+    reporter.begin(suite);
+    await bench.run(suite);
+    reporter.end(suite);
+    if (settings.profile !== undefined) {
+      for (const line of labelProfiles(settings.profile, suite.name)) reporter.say(`${line}\n`);
+    }
+  }
+  reporter.finish();
+  if (reporter.hasRefusals) process.exitCode = EXIT.findings;
 }
 
-function median(values: readonly number[]): number {
-  return values.toSorted((a, b) => a - b)[values.length >> 1]!;
+try {
+  program.parse();
+  await measure(chosen(program.args), program.opts<Flags>());
+} catch (error) {
+  if (!(error instanceof CommanderError)) exitWith(error);
+  process.exitCode = error.exitCode === 0 ? 0 : EXIT.usage;
 }

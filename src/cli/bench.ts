@@ -17,7 +17,12 @@ export function benchCommand(): Command {
 }
 
 function runBench(given: readonly string[]): void {
-  if (!existsSync(BENCH)) exitWith(new Error('the benchmarks are not part of this installation'));
+  if (!existsSync(BENCH))
+    exitWith(
+      new Error(
+        'the benchmarks are not part of this installation: run them in a checkout, with "npm run bench"',
+      ),
+    );
   const child = spawn(process.execPath, [BENCH, ...given], { stdio: 'inherit' });
   child.once('error', exitWith);
   child.once('exit', (code) => {

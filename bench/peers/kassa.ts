@@ -1,0 +1,102 @@
+import { readdirSync, statSync } from 'node:fs';
+import { join } from 'node:path';
+import { setTimeout } from 'node:timers/promises';
+import { OPTIONS } from '../../src/config.js';
+import { type AccountSet, accountIds } from '../load/accounts.js';
+import { lineOf, type Server, startNode, stop } from '../process.js';
+
+export interface KassaOptions extends AccountSet {
+  /** An empty directory. */
+  readonly data: string;
+  readonly shards: number;
+  readonly checkpointRecords?: number | undefined;
+  readonly profile?: string | undefined;
+}
+
+/** Counters of a running server. */
+export interface Counters {
+  readonly lsn: number;
+  readonly commits: number;
+  readonly checkpointLsn: number;
+  /** Of all segments, unused pages included. */
+  readonly logBytes: number;
+}
+
+export interface KassaServer extends Server {
+  readonly data: string;
+  counters(): Promise<Counters>;
+}
+
+const CLI = new URL('../../src/cli.js', import.meta.url);
+const CHECKPOINT_POLL_MS = 50;
+const ACCOUNTS_TOGETHER = 8192;
+/** Every account has a limit, so that each sale is held against two; none is ever reached. */
+const MIN_BALANCE = -(10 ** 15);
+
+/** The real server with every rule on, and the accounts of a set in it. */
+export async function startKassa(options: KassaOptions): Promise<KassaServer> {
+  const { data, shards, checkpointRecords, profile } = options;
+  const args = ['serve', '--data', data, '--port', '0', '--auth', 'off', '--shards', String(shards)];
+  if (checkpointRecords !== undefined) args.push('--checkpoint-records', String(checkpointRecords));
+  const child = startNode(CLI, args, { profile });
+  const [, port] = await lineOf(child, /"ready on http:\/\/127\.0\.0\.1:(\d+)"/, 'Kassa');
+  const url = `http://127.0.0.1:${port}`;
+  await createAccounts(url, options);
+  await checkpointed(url, checkpointRecords);
+  return {
+    data,
+    port: Number(port),
+    pids: [child.pid!],
+    stop: () => stop(child),
+    counters: async () => ({ ...(await counters(url)), logBytes: logBytes(data) }),
+  };
+}
+
+/** Waits until the accounts' own records are in a checkpoint as far as they ever will be, so that none is made of them in a round. */
+async function checkpointed(url: string, records = OPTIONS.checkpointRecords.fallback): Promise<void> {
+  for (;;) {
+    const { lsn, checkpointLsn } = await counters(url);
+    if (lsn - checkpointLsn < records) return;
+    await setTimeout(CHECKPOINT_POLL_MS);
+  }
+}
+
+export function accountBody(id: string): object {
+  return { id, currency: 'EUR', type: 'asset', min_balance: MIN_BALANCE };
+}
+
+async function createAccounts(url: string, set: AccountSet): Promise<void> {
+  let accounts: object[] = [];
+  const flush = async () => {
+    const reply = await fetch(`${url}/v1/accounts/batch`, {
+      method: 'POST',
+      headers: { 'content-type': 'application/json' },
+      body: JSON.stringify({ accounts }),
+    });
+    const text = await reply.text();
+    if (!reply.ok || text.includes('"ok":false'))
+      throw new Error(`accounts were not created: ${text.slice(0, 500)}`);
+    accounts = [];
+  };
+  for (const id of accountIds(set)) {
+    accounts.push(accountBody(id));
+    if (accounts.length === ACCOUNTS_TOGETHER) await flush();
+  }
+  if (accounts.length > 0) await flush();
+}
+
+async function counters(url: string): Promise<Omit<Counters, 'logBytes'>> {
+  const text = await (await fetch(`${url}/metrics`)).text();
+  const read = (name: string) => Number(new RegExp(`^${name} (\\d+)`, 'm').exec(text)![1]);
+  return {
+    lsn: read('kassa_durable_lsn'),
+    commits: read('kassa_log_commits'),
+    checkpointLsn: read('kassa_checkpoint_lsn'),
+  };
+}
+
+/** Bytes of all segments. */
+export function logBytes(data: string): number {
+  const log = join(data, 'log');
+  return readdirSync(log).reduce((sum, segment) => sum + statSync(join(log, segment, 'data.mdb')).size, 0);
+}
