@@ -20,21 +20,32 @@ const READY_TIMEOUT_MS = 60_000;
 /** Short enough to see single steps of a shard, long enough to change its speed by a few per cent only. */
 const PROFILE_INTERVAL_US = 500;
 
-const alive = new Set<ChildProcess>();
+/** What runs, and the signal that ends it at once. */
+const alive = new Map<ChildProcess, NodeJS.Signals>();
 process.on('exit', () => {
-  for (const child of alive) child.kill('SIGKILL');
+  for (const [child, signal] of alive) child.kill(signal);
 });
+
+export interface ProgramOptions {
+  /** Who it runs as; default: this process's user. */
+  readonly uid?: number;
+  readonly gid?: number;
+  /** Nobody hears of its errors. */
+  readonly quiet?: boolean;
+  /** Ends it at once when this process ends; default SIGKILL. */
+  readonly lastSignal?: NodeJS.Signals;
+}
 
 /** Starts a program that ends with this process at the latest. Its errors go to this one's. */
 export function startProgram(
   command: string,
   args: readonly string[],
-  options: { readonly uid?: number; readonly gid?: number; readonly quiet?: boolean } = {},
+  options: ProgramOptions = {},
 ): ChildProcess {
-  const { quiet, ...user } = options;
+  const { quiet, lastSignal, ...user } = options;
   const stdio = ['ignore', 'pipe', quiet ? 'ignore' : 'inherit'] as const;
   const child = spawn(command, args, { stdio: [...stdio], ...user });
-  alive.add(child);
+  alive.set(child, lastSignal ?? 'SIGKILL');
   child.once('exit', () => alive.delete(child));
   return child;
 }

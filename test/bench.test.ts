@@ -1,7 +1,8 @@
 import { spawn } from 'node:child_process';
-import { chmodSync, existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { chmodSync, existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { setTimeout } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 
@@ -56,10 +57,33 @@ function bench(...args: string[]): Promise<{ code: number | null; stdout: string
   });
 }
 
+/** Waits for a list that is not empty. */
+async function until<T>(read: () => readonly T[]): Promise<readonly T[]> {
+  const deadline = Date.now() + 30_000;
+  for (let list = read(); ; list = read()) {
+    if (list.length > 0) return list;
+    if (Date.now() > deadline) throw new Error(`waited in vain for ${read}`);
+    await setTimeout(10);
+  }
+}
+
+/** Processes that a process has started and that live. */
+function childrenOf(pid: number): readonly string[] {
+  return readdirSync('/proc').filter((name) => {
+    try {
+      const stat = readFileSync(`/proc/${name}/stat`, 'latin1');
+      return Number(stat.slice(stat.lastIndexOf(')')).split(' ')[2]) === pid;
+    } catch {
+      return false;
+    }
+  });
+}
+
 const out = mkdtempSync(join(tmpdir(), 'kassa-bench-test-'));
 const dir = join(out, 'data');
 // PostgreSQL, under its own user, has to get through.
 chmodSync(out, 0o711);
+mkdirSync(dir);
 afterAll(() => rmSync(out, { recursive: true, force: true }));
 
 describe('npm run bench -- --quick', () => {
@@ -124,13 +148,28 @@ describe('npm run bench', () => {
     'writes a profile of each thread of the server',
     async () => {
       const profiles = join(out, 'profiles');
-      const run = await bench('pipelined', '--quick', '--profile', profiles, '--out', out, '--dir', dir);
+      const args = ['--quick', '--load-processes', '2', '--profile', profiles, '--out', out, '--dir', dir];
+      const run = await bench('pipelined', ...args);
       expect(run.code, run.stderr).toBe(0);
       const threads = readdirSync(profiles).map((name) => /^pipelined-\d+-(.*)\.cpuprofile$/.exec(name)?.[1]);
       expect(threads.sort()).toEqual(['checkpointer', 'main', 'reader', 'shard', 'writer']);
     },
     TIMEOUT_MS,
   );
+
+  it('leaves nothing behind when it is interrupted', async () => {
+    const child = spawn(process.execPath, [MAIN, 'batch', '--quick', '--out', out, '--dir', dir], {
+      stdio: 'ignore',
+    });
+    const ended = new Promise<number | null>((resolve) => child.once('exit', resolve));
+    await until(() => readdirSync(dir));
+    // The echo and Kassa.
+    const servers = await until(() => (childrenOf(child.pid!).length < 2 ? [] : childrenOf(child.pid!)));
+    child.kill('SIGINT');
+    expect(await ended).toBe(130);
+    expect(readdirSync(dir)).toEqual([]);
+    await until(() => (servers.some((pid) => existsSync(`/proc/${pid}`)) ? [] : ['all gone']));
+  });
 
   it('refuses what it does not know, and names what there is', async () => {
     const suite = await bench('turbo');

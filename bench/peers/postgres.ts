@@ -134,7 +134,8 @@ async function start(bin: string, user: ServerUser, place: Workplace, accounts: 
   const child = startProgram(
     '/bin/sh',
     ['-c', 'exec "$@" 2>&1', 'sh', join(bin, 'postgres'), '-D', data, ...flags],
-    user,
+    // Its immediate shutdown: a SIGKILL would leave its processes behind for a while.
+    { ...user, lastSignal: 'SIGQUIT' },
   );
   await lineOf(child, /ready to accept connections/, 'PostgreSQL');
   fill(bin, port, accounts);

@@ -67,7 +67,7 @@ export class Reporter {
     this.settle();
     const { settings, ...rest } = result;
     this.line({ type: 'result', ...rest, load: settings });
-    this.say(tableRows(result));
+    this.say(tableRows(result, this.settings.loadProcesses));
   }
 
   /** Draws the suite's picture. */

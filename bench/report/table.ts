@@ -12,10 +12,12 @@ import {
 interface Column {
   readonly title: string;
   readonly width: number;
-  readonly cell: (contender: ContenderResult, result: CaseResult) => string;
+  readonly cell: (contender: ContenderResult, result: CaseResult, loadProcesses: number) => string;
 }
 
 const NAME_WIDTH = 44;
+/** Share of a processor from which a load generator, which is one thread, counts as busy all the time. */
+const BUSY = 0.95;
 
 const COLUMNS: readonly Column[] = [
   { title: 'median', width: 10, cell: ({ value }, { unit }) => format(value.median, unit) },
@@ -26,21 +28,28 @@ const COLUMNS: readonly Column[] = [
   { title: 'p99', width: 8, cell: ({ typical }) => ms(typical, 'p99') },
   { title: 'p99.9', width: 8, cell: ({ typical }) => ms(typical, 'p999') },
   { title: 'max ms', width: 8, cell: ({ typical }) => ms(typical, 'max') },
-  { title: 'client', width: 7, cell: ({ typical }) => cores(typical.clientCores) },
+  {
+    title: 'client',
+    width: 8,
+    cell: ({ typical }, { unit }, processes) => clientCores(typical, unit, processes),
+  },
   { title: 'server', width: 7, cell: ({ typical }) => cores(typical.serverCores) },
   { title: 'refused', width: 8, cell: ({ typical }) => (typical.refused ? String(typical.refused) : '') },
 ];
 
-/** The head of a suite's table. `client` and `server` are processors kept busy. */
+/** The head of a suite's table. `client` and `server` are processors kept busy; a `!` says that the load generator had nothing left to give. */
 export function tableHead(suite: string, about: string): string {
   const titles = COLUMNS.map(({ title, width }) => title.padStart(width)).join('');
   return `\n${suite}: ${about}\n${''.padEnd(NAME_WIDTH)}${titles}\n`;
 }
 
-export function tableRows(result: CaseResult): string {
+/** @param loadProcesses that sent the load */
+export function tableRows(result: CaseResult, loadProcesses: number): string {
   const { name, unit, contenders } = result;
   const rows = contenders.map((contender) => {
-    const cells = COLUMNS.map(({ width, cell }) => cell(contender, result).padStart(width)).join('');
+    const cells = COLUMNS.map(({ width, cell }) =>
+      cell(contender, result, loadProcesses).padStart(width),
+    ).join('');
     return `  ${contender.name.padEnd(NAME_WIDTH - 2)}${cells}`;
   });
   return `${`${name}, ${unit}`}\n${rows.join('\n')}\n`;
@@ -67,6 +76,12 @@ function ratioRange(ratio: Spread | undefined, rounds: number): string {
 
 function ms({ latencyMs }: Measure, key: 'p50' | 'p99' | 'p999' | 'max'): string {
   return latencyMs === undefined ? '' : latencyMs[key].toFixed(2);
+}
+
+/** Over HTTP there is one generator in any case. */
+function clientCores({ clientCores: busy }: Measure, unit: Unit, loadProcesses: number): string {
+  const processes = unit === 'requests/s' ? 1 : loadProcesses;
+  return cores(busy) + (busy !== undefined && busy >= BUSY * processes ? '!' : '');
 }
 
 function cores(value: number | undefined): string {
