@@ -33,7 +33,7 @@ export interface ContenderResult {
   readonly name: string;
   readonly rounds: readonly Measure[];
   readonly value: Spread;
-  /** To the base of the case, round by round: how many times as good. Absent for the base itself. */
+  /** Value over the base's value, round by round. Absent for the base itself. */
   readonly ratio?: Spread;
   /** Medians of the rest, field by field. */
   readonly typical: Measure;
