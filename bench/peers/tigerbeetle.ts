@@ -22,10 +22,19 @@ const POLL_MS = 50;
 /** @throws when the program cannot be run, or its client is not installed */
 export async function findTigerbeetle(path: string): Promise<TigerbeetlePeer> {
   accessSync(path, constants.X_OK);
-  // Fails with the name of the package when this is an installation without the benchmark's own.
-  createRequire(import.meta.url).resolve('tigerbeetle-node');
+  assertClient();
   const version = (await outputOf(startProgram(path, ['version']), path)).trim();
   return { version, start: (bench, accounts) => start(path, bench, accounts) };
+}
+
+function assertClient(): void {
+  try {
+    createRequire(import.meta.url).resolve('tigerbeetle-node');
+  } catch (cause) {
+    throw new Error('the client of TigerBeetle is not installed: run "npm ci" with development packages', {
+      cause,
+    });
+  }
 }
 
 async function start(path: string, bench: Bench, accounts: number): Promise<Server> {
