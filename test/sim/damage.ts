@@ -19,6 +19,8 @@ export interface Damage {
   readonly segment: string;
   readonly firstLsn: number;
   readonly lastLsn: number;
+  /** A start looks at it, whatever it starts from. */
+  readonly isLookedAt: boolean;
   /** Makes it as it was, or again as it is now. */
   turn(): void;
   /** Whether what is damaged is still in use. */
@@ -46,7 +48,8 @@ function inLog(disk: MemoryDisk, dice: Dice): Damage | undefined {
   if (entries === undefined || entries.list.length === 0) return undefined;
   if (dice.chance(15)) {
     const bit = 1 << dice.below(4);
-    return logDamage(disk, first, `the number of the newest commit of segment ${first}`, first, () => {
+    const what = `the number of the newest commit of segment ${first}`;
+    return logDamage(disk, first, what, first, true, () => {
       entries.txnidFlips ^= bit;
     });
   }
@@ -57,10 +60,20 @@ function inLog(disk: MemoryDisk, dice: Dice): Damage | undefined {
   const flip = (): void => {
     entry.value[bit >>> 3] = entry.value[bit >>> 3]! ^ (1 << (bit & 7));
   };
-  return logDamage(disk, first, `bit ${bit} of entry ${entry.key} of segment ${first}`, entry.key, flip);
+  // Headers and last batches of all segments.
+  const isLookedAt = index === 0 || index === entries.list.length - 1;
+  const what = `bit ${bit} of entry ${entry.key} of segment ${first}`;
+  return logDamage(disk, first, what, entry.key, isLookedAt, flip);
 }
 
-function logDamage(disk: MemoryDisk, first: number, what: string, lsn: number, turn: () => void): Damage {
+function logDamage(
+  disk: MemoryDisk,
+  first: number,
+  what: string,
+  lsn: number,
+  isLookedAt: boolean,
+  turn: () => void,
+): Damage {
   const entries = entriesOf(disk.platter, first)!;
   const last = entries.list.at(-1)!;
   const end = entries.list.length === 1 ? first : last.key + parseBatch(last.value).count;
@@ -70,6 +83,7 @@ function logDamage(disk: MemoryDisk, first: number, what: string, lsn: number, t
     segment: basename(segmentPath(DATA, first)),
     firstLsn: Math.max(1, lsn === 0 ? first : lsn),
     lastLsn: end,
+    isLookedAt,
     turn,
     isLive: () => true,
   };
@@ -97,6 +111,7 @@ function inCheckpoint(disk: MemoryDisk, ledger: string, dice: Dice): Damage | un
     segment: '',
     firstLsn: 0,
     lastLsn: 0,
+    isLookedAt: true,
     turn: () => node.flip(bit),
     isLive: () => disk.platter.find(path) === node,
   };
@@ -112,7 +127,8 @@ export function tearBatch(disk: MemoryDisk, dice: Dice): Damage | undefined {
   const torn = Buffer.from(entry.value);
   torn.fill(0, dice.below(torn.length));
   if (torn.equals(entry.value)) return undefined;
-  const damage = logDamage(disk, first, `the last batch, of LSN ${entry.key}, is torn`, entry.key, () => {
+  const what = `the last batch, of LSN ${entry.key}, is torn`;
+  const damage = logDamage(disk, first, what, entry.key, true, () => {
     const other = Buffer.from(entry.value);
     entry.value.set(torn);
     torn.set(other);

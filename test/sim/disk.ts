@@ -9,6 +9,7 @@ import {
 } from '../../wal/disk.js';
 import { PageFault } from '../../wal/pages.js';
 import type { Dice } from '../support/dice.js';
+import { LOOKED, type Looked } from './plan.js';
 import { Bytes, Directory, Entries, type Platter } from './platter.js';
 
 /** What a segment's bookkeeping seems to take for each commit, so that a few dozen commits fill the smallest segment. */
@@ -43,7 +44,7 @@ export class MemoryDisk implements Disk {
   constructor(
     readonly platter: Platter,
     private readonly dice: Dice,
-    private readonly look: () => void,
+    private readonly look: (at: Looked) => void,
   ) {}
 
   /** The process has died: nothing more happens here. */
@@ -52,9 +53,9 @@ export class MemoryDisk implements Disk {
   }
 
   /** @throws Crash when the process is gone, or goes now */
-  check(): void {
+  check(at: Looked = LOOKED.bytes): void {
     if (this.isDead) throw new Crash();
-    this.look();
+    this.look(at);
     if (this.isDead) throw new Crash();
   }
 
@@ -84,23 +85,23 @@ export class MemoryDisk implements Disk {
   }
 
   makeDirectory(path: string): boolean {
-    this.check();
+    this.check(LOOKED.names);
     if (this.platter.find(path) !== undefined) return false;
     this.takeBytes(1);
     this.platter.change({ ...this.platter.place(path), node: new Directory() });
-    this.check();
+    this.check(LOOKED.names);
     return true;
   }
 
   rename(from: string, to: string): void {
-    this.check();
+    this.check(LOOKED.names);
     const node = this.platter.find(from);
     if (node === undefined) throw new Error(`ENOENT: no such file, rename '${from}'`);
     this.platter.change(
       { ...this.platter.place(from), node: undefined },
       { ...this.platter.place(to), node },
     );
-    this.check();
+    this.check(LOOKED.names);
   }
 
   /** Names go one after the other, as `rm -r` does it. */
@@ -113,11 +114,11 @@ export class MemoryDisk implements Disk {
   }
 
   syncDirectory(path: string): void {
-    this.check();
+    this.check(LOOKED.names);
     const node = this.platter.find(path);
     if (!(node instanceof Directory)) throw new Error(`ENOENT: no such directory, ${path}`);
     this.platter.syncDirectory(node);
-    this.check();
+    this.check(LOOKED.names);
   }
 
   syncFile(path: string): void {
@@ -133,7 +134,7 @@ export class MemoryDisk implements Disk {
   }
 
   createEntries(directory: string): EntryWriter {
-    this.check();
+    this.check(LOOKED.names);
     this.takeBytes(1);
     const node = new Entries();
     this.platter.change({ ...this.platter.place(join(directory, DATA_FILE)), node });

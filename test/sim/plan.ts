@@ -45,6 +45,15 @@ const KINDS_DRAWN: readonly FaultKind[] = [
   'torn batch',
 ];
 
+/** What is looked at: shared memory, bytes on the disk, names on the disk. The higher ones are rarer. */
+export const LOOKED = { memory: 0, bytes: 1, names: 2 } as const;
+export type Looked = (typeof LOOKED)[keyof typeof LOOKED];
+const LOOKS_MAX: Readonly<Record<Looked, readonly number[]>> = {
+  [LOOKED.memory]: [20, 200, 1500],
+  [LOOKED.bytes]: [10, 100],
+  [LOOKED.names]: [5, 25],
+};
+
 /** Something that goes wrong, or a clean stop; in any case the next life has another layout. */
 export interface Fault {
   /** Its number among the world's faults. */
@@ -52,8 +61,9 @@ export interface Fault {
   readonly kind: FaultKind;
   /** It begins when the clients have come to this action. */
   readonly atAction: number;
-  /** Looks at shared memory or at the disk until the process dies, for kinds that end in a death. */
+  /** Looks until the process dies, for kinds that end in a death, and which of them are counted. */
   readonly looks: number;
+  readonly counted: Looked;
   /** The power fails too when the process ends. */
   readonly isPowerLost: boolean;
   /** The starts that follow are cut off after so many looks. */
@@ -94,11 +104,13 @@ export function planOf(seed: number): Plan {
 
 function faultFrom(dice: Dice, n: number, actions: number): Fault {
   const kind = dice.pick(KINDS_DRAWN);
+  const counted = dice.pick([LOOKED.memory, LOOKED.memory, LOOKED.bytes, LOOKED.names]);
   return {
     n,
     kind,
     atAction: dice.below(actions),
-    looks: dice.below(dice.pick([20, 200, 1500])),
+    looks: dice.below(dice.pick(LOOKS_MAX[counted])),
+    counted,
     isPowerLost: kind === 'power' || kind === 'torn batch' || (kind !== 'kill' && dice.chance(50)),
     startLooks: Array.from({ length: dice.pick([0, 0, 0, 1, 2]) }, () =>
       dice.below(dice.pick([10, 60, 300])),

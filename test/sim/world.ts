@@ -9,7 +9,7 @@ import { Crash, DiskFault, MemoryDisk } from './disk.js';
 import type { Connection } from './history.js';
 import { type Layout, Life, type Surroundings } from './life.js';
 import { drainMicrotasks } from './microtasks.js';
-import { type Fault, type Plan, planOf } from './plan.js';
+import { type Fault, LOOKED, type Looked, type Plan, planOf } from './plan.js';
 import { Platter } from './platter.js';
 
 /** What of a seed's world is played; what is left out leaves the rest as it is, as far as that can be. */
@@ -50,6 +50,8 @@ export interface Outcome {
 const TURNS_MAX = 400_000;
 /** The first actions make the accounts. In most worlds they have come to pass before anything else happens. */
 const OPENING_ACTIONS = 3;
+/** In each world one of these is the chance that others run where a thread looks at shared memory. */
+const PAUSE_PERCENTS = [4, 15, 40];
 /** Turns that others may still have when a thread has died. */
 const LAST_TURNS = 20;
 /** Longer than most holds last. */
@@ -86,6 +88,8 @@ class World {
   private damage: Damage | undefined;
   /** Looks until the process dies, or its start is cut off. */
   private looksLeft: number | undefined;
+  /** The looks that are counted: these, and rarer ones. */
+  private counted: Looked = LOOKED.memory;
   /** Turns until the process dies of a dead thread. */
   private turnsLeft: number | undefined;
   /** Nobody else has turns: the ledger starts, or is looked at. */
@@ -102,8 +106,8 @@ class World {
     const { seed } = options;
     this.plan = planOf(seed);
     this.dice = new Dice(seedOf(seed, 'order', options.order ?? 0));
-    this.scheduler = new Scheduler(this.dice, TURNS_MAX);
-    this.scheduler.atLook = () => this.look();
+    this.scheduler = new Scheduler(this.dice, TURNS_MAX, PAUSE_PERCENTS);
+    this.scheduler.atLook = () => this.look(LOOKED.memory);
     this.scheduler.beforeTurn = () => this.beforeTurn();
     this.clients = new Clients(seed, this.auditor);
     this.faults = this.plan.faults.filter(({ n }) => options.faults?.has(n) ?? true);
@@ -172,9 +176,9 @@ class World {
     return this.nextAction < this.plan.actions && this.fault?.kind !== 'stop';
   }
 
-  private look(): void {
+  private look(at: Looked): void {
     if (this.isDead) throw new Crash();
-    if (this.looksLeft !== undefined && this.looksLeft-- <= 0) {
+    if (this.looksLeft !== undefined && at >= this.counted && this.looksLeft-- <= 0) {
       this.die();
       throw new Crash();
     }
@@ -252,6 +256,7 @@ class World {
   private arm(fault: Fault, life: Life): void {
     this.fault = fault;
     this.faultsBegun.push(fault.n);
+    this.counted = fault.counted;
     const { disk } = this;
     const dice = new Dice(seedOf(this.options.seed, 'what', fault.n));
     this.note(`fault ${fault.n}: ${fault.kind}`);
@@ -369,8 +374,9 @@ class World {
     const looks = [...cutOffs];
     for (;;) {
       this.isDead = false;
-      this.disk = new MemoryDisk(this.platter, this.dice, this.scheduler.look);
+      this.disk = new MemoryDisk(this.platter, this.dice, (at) => this.look(at));
       this.looksLeft = looks.shift();
+      this.counted = LOOKED.memory;
       this.isAlone = true;
       try {
         const life = new Life({ ...layout, shards }, this.around(layout));
@@ -409,6 +415,8 @@ class World {
       `the ledger starts with ${life.layout.shards} shards at LSN ${lsn}, checkpoint ${life.checkpointer.position.lsn}`,
     );
     this.judgeCheckpointFault(life);
+    if (this.damage?.place === 'log' && this.damage.isLookedAt)
+      throw new Error(`not noticed: ${this.damage.what}`);
     // Judged is the log as it was written.
     const isInLog = this.damage?.place === 'log';
     if (isInLog) this.damage!.turn();

@@ -65,12 +65,16 @@ export class Scheduler {
   private readonly pausePercent: number;
   private readonly longPercent: number;
 
-  /** @param turnsMax after which a world that has not come to rest never will */
+  /**
+   * @param turnsMax after which a world that has not come to rest never will
+   * @param pausePercents of which one is the chance that others take turns at a look
+   */
   constructor(
     private readonly dice: Dice,
     private readonly turnsMax: number,
+    pausePercents: readonly number[] = [2, 8, 20],
   ) {
-    this.pausePercent = dice.pick([2, 8, 20]);
+    this.pausePercent = dice.pick(pausePercents);
     this.longPercent = dice.pick([0, 10, 30]);
   }
 
