@@ -22,6 +22,12 @@ export class Crash extends Error {}
 /** A fault that the disk reports. */
 export class DiskFault extends Error {}
 
+/** What an error goes back to. */
+export function rootOf(error: unknown): Error {
+  const { cause } = error as Error;
+  return cause instanceof Error ? rootOf(cause) : (error as Error);
+}
+
 /** What a disk does wrong on demand. */
 export interface DiskFaults {
   /** Commits until one fails; undefined for none. */

@@ -20,7 +20,7 @@ import { Writer } from '../../wal/writer.js';
 import type { Dice } from '../support/dice.js';
 import { type Actor, BlockingActor, PausingRing, type Scheduler } from '../support/scheduler.js';
 import { SimControl } from './control.js';
-import { Crash, type MemoryDisk } from './disk.js';
+import { Crash, type MemoryDisk, rootOf } from './disk.js';
 import { LoopActor, ReaderActor, TimerActor } from './loops.js';
 
 /** The data directory. */
@@ -240,7 +240,7 @@ export class Life {
       try {
         return step();
       } catch (error) {
-        if (error instanceof Crash) throw error;
+        if (rootOf(error) instanceof Crash) throw rootOf(error);
         isDead = true;
         this.around.threadDied(name, error as Error);
         return ended;
@@ -291,7 +291,7 @@ export class Life {
       layout.checkpointRecords,
       () => control.stopStage() !== 0,
       (error) => {
-        if (error instanceof Crash || error instanceof DamagedLogError) throw error;
+        if (rootOf(error) instanceof Crash || error instanceof DamagedLogError) throw error;
         around.noCheckpoint(error);
       },
     );

@@ -5,7 +5,7 @@ import { Auditor, type LogRecord } from './auditor.js';
 import { checkRecovered } from './checks.js';
 import { Clients } from './clients.js';
 import { checkNamed, type Damage, flipBit, tearBatch } from './damage.js';
-import { Crash, DiskFault, MemoryDisk } from './disk.js';
+import { Crash, DiskFault, MemoryDisk, rootOf } from './disk.js';
 import type { Connection } from './history.js';
 import { type Layout, Life, type Surroundings } from './life.js';
 import { drainMicrotasks } from './microtasks.js';
@@ -166,7 +166,7 @@ class World {
     try {
       while (!this.isDead && (this.scheduler.turn() || this.hasQuietWork()));
     } catch (error) {
-      if (!(error instanceof Crash) || !this.isDead) throw error;
+      if (!(rootOf(error) instanceof Crash) || !this.isDead) throw error;
     }
     if (this.found !== undefined) throw this.found;
   }
@@ -190,7 +190,7 @@ class World {
     try {
       this.scheduler.randomTurns();
     } catch (error) {
-      if (!(error instanceof Crash)) this.found ??= error as Error;
+      if (!(rootOf(error) instanceof Crash)) this.found ??= error as Error;
       this.die();
       throw new Crash();
     }
@@ -271,6 +271,8 @@ class World {
         disk.faults.fileBytesLeft = dice.below(dice.pick([10, 4000]));
         break;
       case 'rot':
+        // One at a time: what an earlier one did can be repaired only as long as nothing else is wrong there.
+        this.repair();
         this.damage = flipBit(this.outside(), life.log.ledger.id, dice);
         if (this.damage !== undefined) this.note(`damaged: ${this.damage.what}`);
         this.looksLeft = fault.looks * 5;
@@ -303,9 +305,9 @@ class World {
   }
 
   private isExcused(thread: string, error: Error): boolean {
-    if (error instanceof DiskFault) return true;
-    if (this.fault?.kind === 'disk full' && /^no room for the log|are left on the disk/.test(error.message))
-      return true;
+    if (rootOf(error) instanceof DiskFault) return true;
+    const isFull = this.disk.faults.freeBytes < Number.MAX_SAFE_INTEGER;
+    if (isFull && /^no room for the log|are left on the disk/.test(error.message)) return true;
     return this.damage?.place === 'log' && (error instanceof DamagedLogError || thread === 'writer');
   }
 
@@ -392,7 +394,7 @@ class World {
   }
 
   private afterFailedStart(error: Error): void {
-    if (error instanceof Crash && this.isDead) {
+    if (rootOf(error) instanceof Crash && this.isDead) {
       this.count('start cut off');
       this.note('a start is cut off');
       this.loseWhatIsNotSynced(this.dice.chance(50));
