@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import { CLOSED, FROZEN, HAS_MAX, HAS_MIN } from '../engine/accounts.js';
 import { hashAccount } from '../engine/hash.js';
-import { ID_ENTRY_WORDS } from '../engine/ids.js';
+import { ID_ENTRY_WORDS, IdKind } from '../engine/ids.js';
 import type { State, Tenant } from '../engine/state.js';
 
 /** The flags of an account that are logged. */
@@ -71,6 +71,8 @@ function* idItems(state: State): Generator<string> {
   const words = new Uint32Array(ID_ENTRY_WORDS);
   for (let entry = 0; entry < state.ids.count; entry++) {
     state.ids.copy(entry, words);
+    // Which of a transaction's reversals its home heard of first is no knowledge: settles may overtake each other.
+    if (state.ids.kind(entry) === IdKind.reversedBy) words[1] = 0;
     const reversed = state.reversed.get(entry);
     const hold = state.holds.get(entry);
     yield `id|${words.join('.')}`;

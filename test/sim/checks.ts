@@ -3,7 +3,7 @@ import { type Batch, forEachRecord, recordSize } from '../../wal/batch.js';
 import { readRuns } from '../../wal/checkpoint-files.js';
 import { loadCheckpoint } from '../../wal/checkpoint-load.js';
 import { checkedBatches, openLogReader } from '../../wal/log.js';
-import { recover } from '../../wal/recover.js';
+import { recover, replayLog } from '../../wal/recover.js';
 import { differences, stateHash } from '../../wal/state-compare.js';
 import { Audit } from '../../wal/verify-audit.js';
 import type { Dice } from '../support/dice.js';
@@ -46,7 +46,7 @@ export function checkRecovered(life: Life, disk: MemoryDisk, durable: number, di
   const expected = stateHash(audit.state);
   const live = stateHash(...life.shards.map(({ state }) => state));
   if (live !== expected)
-    throw new Error(`the shards know something else than the log says: ${differencesOf(life, audit.state)}`);
+    throw new Error(`the shards know something else than the log says: ${differencesOf(life, disk)}`);
   const shards = 1 + dice.below(4);
   const again = Array.from(
     { length: shards },
@@ -57,9 +57,15 @@ export function checkRecovered(life: Life, disk: MemoryDisk, durable: number, di
   return records;
 }
 
-function differencesOf(life: Life, expected: State): string {
-  if (life.shards.length > 1) return `${life.shards.length} shards`;
-  return differences(expected, life.shards[0]!.state, 3).join('; ');
+function differencesOf({ shards, log }: Life, disk: MemoryDisk): string {
+  const reader = openLogReader({ data: DATA, disk });
+  const found = shards.flatMap(({ state }) => {
+    const expected = new State(state.shard, state.shards, log.ledger.key);
+    replayLog(expected, reader, DATA, 0, log.last.lsn, undefined, disk);
+    return differences(expected, state, 2).map((problem) => `shard ${state.shard}: ${problem}`);
+  });
+  reader.close();
+  return found.join('; ');
 }
 
 function addRecords(records: LogRecord[], batch: Batch): void {

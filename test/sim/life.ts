@@ -349,10 +349,10 @@ export class Life {
     control.writerBell().ring();
     around.scheduler.rest();
     this.log.close();
-    this.checkAllWritten();
   }
 
-  private checkAllWritten(): void {
+  /** Throws when something was accepted that is not written or not answered. */
+  checkAllWritten(): void {
     const { control } = this;
     if (this.inFlight > 0) throw new Error(`${this.inFlight} commands were never answered`);
     if (control.claimedLsn() !== control.durableNow)

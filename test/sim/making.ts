@@ -53,6 +53,8 @@ export function misfit(books: Books, deed: Deed, fact: LogFact): string | undefi
   const { caller } = command;
   const who = `${fact.by}@${fact.terminal ?? ''}`;
   if (who !== `${caller.by}@${caller.terminal ?? ''}`) return `the record is by ${who}`;
+  if (command.op === 'transaction' && isHold(command.body) !== (fact.kind === 'pending'))
+    return `the record is of the kind ${fact.kind}`;
   const untimely = timeMisfit(deed, fact);
   if (untimely !== undefined) return untimely;
   const verdict = books.model.decide(command);
@@ -66,6 +68,10 @@ export function misfit(books: Books, deed: Deed, fact: LogFact): string | undefi
   if (shown !== legs.text)
     return `the record has ${shown || 'no postings'}, and ${legs.text || 'none'} is due`;
   return difference(fact.fields, impliedFields(books, deed, fact)) ?? lateEnd(books, deed);
+}
+
+function isHold({ pending }: TransactionInput): boolean {
+  return pending !== undefined && pending !== false;
 }
 
 /** The commit's time lies between question and answer. */

@@ -289,8 +289,13 @@ class World {
   private stop(): void {
     const life = this.life!;
     if (!life.isIdle) throw new Error('the ledger does not come to an end when it is closed');
-    life.finishClose();
+    try {
+      life.finishClose();
+    } catch (error) {
+      if (!(error instanceof Crash)) throw error;
+    }
     this.noteDurable(life);
+    if (!this.isDead && this.turnsLeft === undefined) life.checkAllWritten();
     this.die();
     this.revive();
   }
