@@ -13,7 +13,7 @@ const STORMS = {
   tombstone: 12,
   readers: 15,
   spend: 15,
-  purses: 25,
+  purses: 35,
   batches: 15,
   accounts: 5,
 } as const;
@@ -182,17 +182,16 @@ export class Storms {
     const { clients } = this;
     const { tenant } = caller;
     const [house, ...others] = draw.pick(clients.cast.pools) as [string, ...string[]];
-    const taken = draw
-      .shuffled(others)
-      .slice(0, 2)
-      .map((id) => this.taken(draw, tenant, id));
+    const rich = others.filter((id) => (clients.lastShown(tenant, id) ?? 0n) > 0n);
+    const chosen = draw.shuffled(rich.length > 1 ? rich : others).slice(0, 2);
+    const taken = chosen.map((id) => this.taken(draw, tenant, id));
     const net = taken.reduce((sum, { debit = 0, credit = 0 }) => sum + debit - credit, 0);
     if (net !== 0) taken.push(net > 0 ? { account: house, credit: net } : { account: house, debit: -net });
     for (let n = draw.between(3, 6); n > 0; n--) {
       const body = { id: clients.id(draw), postings: draw.shuffled(taken) };
-      if (taken.length > 1) clients.transaction(draw, this.by(draw, tenant), body);
+      if (taken.length > 1) clients.transaction(draw, clients.cast.admin(tenant), body);
     }
-    this.read(caller, others.slice(0, 2));
+    this.read(caller, chosen);
   }
 
   /** A posting that takes more than half of what an account was last shown to have. */
