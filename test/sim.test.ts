@@ -3,9 +3,10 @@ import { RecordKind, RecordView } from '../engine/record.js';
 import type { LogRecord } from './sim/auditor.js';
 import { inMacrotask } from './sim/microtasks.js';
 import { numbersText, parseNumbers } from './sim/numbers.js';
+import type { Outcome, WorldOptions } from './sim/outcome.js';
 import { FAULT_KINDS } from './sim/plan.js';
 import { kindOf, shrink } from './sim/shrink.js';
-import { type Outcome, play, type WorldOptions } from './sim/world.js';
+import { play } from './sim/world.js';
 
 /** Simulated worlds by their seeds; one that fails is looked at with `npm run sim -- --seed N`. */
 

@@ -7,9 +7,10 @@ import { exhaustiveCommand } from './exhaustive-command.js';
 import { inMacrotask } from './microtasks.js';
 import { mutationsCommand } from './mutations-command.js';
 import { numbersText, parseNumbers } from './numbers.js';
+import type { Outcome, WorldOptions } from './outcome.js';
 import { SCENARIOS } from './scenarios.js';
 import { shrink } from './shrink.js';
-import { type Outcome, play, type WorldOptions } from './world.js';
+import { play } from './world.js';
 
 /** `npm run sim`: plays simulated worlds by their seeds. */
 

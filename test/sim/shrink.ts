@@ -1,4 +1,5 @@
-import { type Outcome, play, type WorldOptions } from './world.js';
+import type { Outcome, WorldOptions } from './outcome.js';
+import { play } from './world.js';
 
 /** Worlds that are played at most to make a failing one smaller. */
 const PLAYS_MAX = 600;

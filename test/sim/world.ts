@@ -1,50 +1,18 @@
 import { DamagedLogError } from '../../wal/errors.js';
 import { Dice, seedOf } from '../support/dice.js';
 import { Scheduler } from '../support/scheduler.js';
-import { Auditor, type LogRecord } from './auditor.js';
+import { Auditor } from './auditor.js';
 import { checkRecovered } from './checks.js';
 import { Clients } from './clients.js';
 import { checkNamed, type Damage, flipBit, tearBatch } from './damage.js';
 import { Crash, DiskFault, MemoryDisk, rootOf } from './disk.js';
+import { Doom } from './doom.js';
 import type { Connection } from './history.js';
 import { type Layout, Life, type Surroundings } from './life.js';
 import { drainMicrotasks } from './microtasks.js';
+import { Journal, type Outcome, type WorldOptions } from './outcome.js';
 import { type Fault, LOOKED, type Looked, type Plan, planOf } from './plan.js';
 import { Platter } from './platter.js';
-
-/** What of a seed's world is played; what is left out leaves the rest as it is, as far as that can be. */
-export interface WorldOptions {
-  readonly seed: number;
-  /** The clients' actions; all when absent. */
-  readonly actions?: ReadonlySet<number>;
-  /** The faults by their number; all when absent. */
-  readonly faults?: ReadonlySet<number>;
-  /** In place of the shards that the seed says. */
-  readonly shards?: number;
-  /** Another order of turns with the same clients and faults. Default 0. */
-  readonly order?: number;
-  /** Turns after which clients say nothing new. */
-  readonly steps?: number;
-  /** A further judge of the log, which throws what it finds wrong. */
-  readonly judge?: (records: readonly LogRecord[]) => void;
-}
-
-/** What became of a world. */
-export interface Outcome {
-  readonly steps: number;
-  readonly records: number;
-  readonly calls: number;
-  readonly lives: number;
-  /** Deaths by the kind of fault, cut-off starts and refused starts. */
-  readonly events: ReadonlyMap<string, number>;
-  /** The clients' actions and the faults that came to pass. */
-  readonly actionsDone: readonly number[];
-  readonly faultsBegun: readonly number[];
-  /** What was found wrong. */
-  readonly finding: Error | undefined;
-  /** What was said and what happened, a line each, in order. */
-  readonly script: () => readonly string[];
-}
 
 /** A world that does not come to rest in so many turns never will: the longest of 20,000 seeds needed a twentieth. */
 const TURNS_MAX = 400_000;
@@ -73,8 +41,8 @@ class World {
   private readonly clients: Clients;
   private readonly identity: { readonly id: string; readonly key: Uint8Array };
   private readonly faults: Fault[];
-  private readonly events = new Map<string, number>();
-  private readonly script: { readonly afterCall: number; readonly text: string }[] = [];
+  private readonly journal = new Journal(() => this.auditor.history.calls.length);
+  private readonly doom = new Doom();
   private readonly actionsDone: number[] = [];
   private readonly faultsBegun: number[] = [];
   private disk!: MemoryDisk;
@@ -86,15 +54,8 @@ class World {
   /** The fault that is under way. */
   private fault: Fault | undefined;
   private damage: Damage | undefined;
-  /** Looks until the process dies, or its start is cut off. */
-  private looksLeft: number | undefined;
-  /** The looks that are counted: these, and rarer ones. */
-  private counted: Looked = LOOKED.memory;
-  /** Turns until the process dies of a dead thread. */
-  private turnsLeft: number | undefined;
   /** Nobody else has turns: the ledger starts, or is looked at. */
   private isAlone = false;
-  private isDead = false;
   /** The highest LSN that was durable for anybody to see. */
   private durable = 0;
   /** What was found within the step of another thread. */
@@ -130,11 +91,11 @@ class World {
       records: this.durable,
       calls: this.auditor.history.calls.length,
       lives: this.lives,
-      events: this.events,
+      events: this.journal.events,
       actionsDone: this.actionsDone,
       faultsBegun: this.faultsBegun,
       finding,
-      script: () => this.wholeScript(),
+      script: () => this.journal.among(this.clients.script),
     };
   }
 
@@ -142,31 +103,26 @@ class World {
     this.start(this.plan.layout, []);
     for (;;) {
       this.untilDeathOrRest();
-      if (this.isDead) this.revive();
+      if (this.doom.isDead) this.revive();
       else if (this.fault?.kind === 'stop') this.stop();
       else if (!this.hasMore()) break;
       // Nothing moves: what was to happen in the middle of something happens now.
-      else if (this.looksLeft !== undefined || this.turnsLeft !== undefined) this.die();
+      else if (this.doom.isNear) this.die();
       else this.fault = undefined;
     }
     this.end();
   }
 
   private hasMore(): boolean {
-    return (
-      this.nextAction < this.plan.actions ||
-      this.faults.length > 0 ||
-      this.looksLeft !== undefined ||
-      this.turnsLeft !== undefined
-    );
+    return this.nextAction < this.plan.actions || this.faults.length > 0 || this.doom.isNear;
   }
 
   /** Takes turns. */
   private untilDeathOrRest(): void {
     try {
-      while (!this.isDead && (this.scheduler.turn() || this.hasQuietWork()));
+      while (!this.doom.isDead && (this.scheduler.turn() || this.hasQuietWork()));
     } catch (error) {
-      if (!(rootOf(error) instanceof Crash) || !this.isDead) throw error;
+      if (!(rootOf(error) instanceof Crash) || !this.doom.isDead) throw error;
     }
     if (this.found !== undefined) throw this.found;
   }
@@ -177,8 +133,8 @@ class World {
   }
 
   private look(at: Looked): void {
-    if (this.isDead) throw new Crash();
-    if (this.looksLeft !== undefined && at >= this.counted && this.looksLeft-- <= 0) {
+    if (this.doom.isDead) throw new Crash();
+    if (this.doom.takeLook(at)) {
       this.die();
       throw new Crash();
     }
@@ -198,15 +154,13 @@ class World {
 
   /** The process ends here. */
   private die(): void {
-    this.isDead = true;
-    this.looksLeft = undefined;
-    this.turnsLeft = undefined;
+    this.doom.die();
     this.disk.kill();
   }
 
   private beforeTurn(): void {
-    if (this.isDead) throw new Crash();
-    if (this.turnsLeft !== undefined && this.turnsLeft-- <= 0) {
+    if (this.doom.isDead) throw new Crash();
+    if (this.doom.takeTurn()) {
       this.die();
       throw new Crash();
     }
@@ -256,10 +210,9 @@ class World {
   private arm(fault: Fault, life: Life): void {
     this.fault = fault;
     this.faultsBegun.push(fault.n);
-    this.counted = fault.counted;
     const { disk } = this;
     const dice = new Dice(seedOf(this.options.seed, 'what', fault.n));
-    this.note(`fault ${fault.n}: ${fault.kind}`);
+    this.journal.note(`fault ${fault.n}: ${fault.kind}`);
     switch (fault.kind) {
       case 'commit fails':
         disk.faults.commitsLeft = dice.below(4);
@@ -274,14 +227,14 @@ class World {
         // One at a time: what an earlier one did can be repaired only as long as nothing else is wrong there.
         this.repair();
         this.damage = flipBit(this.outside(), life.log.ledger.id, dice);
-        if (this.damage !== undefined) this.note(`damaged: ${this.damage.what}`);
-        this.looksLeft = fault.looks * 5;
+        if (this.damage !== undefined) this.journal.note(`damaged: ${this.damage.what}`);
+        this.doom.afterLooks(fault.looks * 5, fault.counted);
         break;
       case 'stop':
         life.beginClose();
         break;
       default:
-        this.looksLeft = fault.looks;
+        this.doom.afterLooks(fault.looks, fault.counted);
     }
   }
 
@@ -295,7 +248,7 @@ class World {
       if (!(error instanceof Crash)) throw error;
     }
     this.noteDurable(life);
-    if (!this.isDead && this.turnsLeft === undefined) life.checkAllWritten();
+    if (!this.doom.isDead && !this.doom.isAiling) life.checkAllWritten();
     this.die();
     this.revive();
   }
@@ -304,9 +257,9 @@ class World {
   private threadDied(thread: string, error: Error): void {
     if (!this.isExcused(thread, error))
       throw new Error(`the ${thread} thread died: ${error.message}`, { cause: error });
-    this.count(`${thread} thread died`);
-    this.note(`the ${thread} thread dies: ${error.message}`);
-    this.turnsLeft ??= this.dice.below(LAST_TURNS);
+    this.journal.count(`${thread} thread died`);
+    this.journal.note(`the ${thread} thread dies: ${error.message}`);
+    this.doom.afterTurns(this.dice.below(LAST_TURNS));
   }
 
   private isExcused(thread: string, error: Error): boolean {
@@ -327,14 +280,14 @@ class World {
       threadDied: (thread, error) => this.threadDied(thread, error),
       noCheckpoint: (error) => {
         if (!this.isExcused('checkpointer', error)) throw error;
-        this.count('round of the checkpoint failed');
+        this.journal.count('round of the checkpoint failed');
       },
       checkpointLost: () => {
         if (this.damage?.place !== 'checkpoint')
           throw new Error(
             `the checkpoint was found damaged with ${layout.shards} shards, and nobody had damaged it`,
           );
-        this.count('checkpoint made anew while running');
+        this.journal.count('checkpoint made anew while running');
       },
     };
   }
@@ -347,20 +300,20 @@ class World {
     this.fault = undefined;
     if (life !== undefined) {
       this.noteDurable(life);
-      this.count(`end of a life: ${fault?.kind ?? 'rest'}`);
+      this.journal.count(`end of a life: ${fault?.kind ?? 'rest'}`);
     }
     // What had reached a front may still be told, or fail; then nobody hears anything more.
     drainMicrotasks();
     this.clients.crashed();
     this.loseWhatIsNotSynced(fault?.isPowerLost ?? false);
-    this.note(`the ledger is down${fault?.isPowerLost ? ', and the power was lost' : ''}`);
+    this.journal.note(`the ledger is down${fault?.isPowerLost ? ', and the power was lost' : ''}`);
     if (this.damage?.place === 'log') this.repair();
     if (fault !== undefined) this.wallMs += fault.clockJumpMs;
     this.wallMs += this.dice.below(1000);
     const dice = new Dice(seedOf(this.options.seed, 'down', fault?.n ?? -1));
     if (fault?.kind === 'torn batch') this.damage ??= tearBatch(this.outside(), dice);
     if (fault?.kind === 'rot while down') this.damage ??= flipBit(this.outside(), this.identity.id, dice);
-    if (this.damage !== undefined) this.note(`damaged: ${this.damage.what}`);
+    if (this.damage !== undefined) this.journal.note(`damaged: ${this.damage.what}`);
     this.start(fault?.layout ?? this.plan.lastLayout, fault?.startLooks ?? []);
   }
 
@@ -380,15 +333,14 @@ class World {
     const shards = this.options.shards ?? layout.shards;
     const looks = [...cutOffs];
     for (;;) {
-      this.isDead = false;
+      this.doom.begin();
       this.disk = new MemoryDisk(this.platter, this.dice, (at) => this.look(at));
-      this.looksLeft = looks.shift();
-      this.counted = LOOKED.memory;
+      this.doom.afterLooks(looks.shift(), LOOKED.memory);
       this.isAlone = true;
       try {
         const life = new Life({ ...layout, shards }, this.around(layout));
         this.isAlone = false;
-        this.looksLeft = undefined;
+        this.doom.afterLooks(undefined, LOOKED.memory);
         this.started(life);
         return;
       } catch (error) {
@@ -399,17 +351,17 @@ class World {
   }
 
   private afterFailedStart(error: Error): void {
-    if (rootOf(error) instanceof Crash && this.isDead) {
-      this.count('start cut off');
-      this.note('a start is cut off');
+    if (rootOf(error) instanceof Crash && this.doom.isDead) {
+      this.journal.count('start cut off');
+      this.journal.note('a start is cut off');
       this.loseWhatIsNotSynced(this.dice.chance(50));
       return;
     }
     const { damage } = this;
     if (!(error instanceof DamagedLogError) || damage?.place !== 'log') throw error;
     checkNamed(damage, error);
-    this.count('start refused');
-    this.note(`the start is refused: ${error.message}`);
+    this.journal.count('start refused');
+    this.journal.note(`the start is refused: ${error.message}`);
     this.loseWhatIsNotSynced(false);
     this.repair();
   }
@@ -418,7 +370,7 @@ class World {
     this.life = life;
     this.lives++;
     const { lsn } = life.log.last;
-    this.note(
+    this.journal.note(
       `the ledger starts with ${life.layout.shards} shards at LSN ${lsn}, checkpoint ${life.checkpointer.position.lsn}`,
     );
     this.judgeCheckpointFault(life);
@@ -441,7 +393,7 @@ class World {
     if (checkpointFault !== undefined) {
       if (this.damage?.place !== 'checkpoint')
         throw new Error(`a checkpoint that nobody damaged: ${checkpointFault}`);
-      this.count('checkpoint made anew at the start');
+      this.journal.count('checkpoint made anew at the start');
     } else if (this.damage?.place === 'checkpoint' && this.damage.isLive()) {
       throw new Error(`not noticed: ${this.damage.what}`);
     }
@@ -454,7 +406,7 @@ class World {
       now: () => life.now(),
       durable: () => life.control.durableNow,
       clockErrorMs: CLOCK_ERROR_MS,
-      isExcused: () => this.isDead || this.damage?.place === 'log',
+      isExcused: () => this.doom.isDead || this.damage?.place === 'log',
     };
   }
 
@@ -496,25 +448,6 @@ class World {
     this.isAlone = false;
     this.auditor.audit({ records, restAt: life.now() });
     this.options.judge?.(records);
-  }
-
-  private note(text: string): void {
-    this.script.push({ afterCall: this.auditor.history.calls.length, text });
-  }
-
-  private count(event: string): void {
-    this.events.set(event, (this.events.get(event) ?? 0) + 1);
-  }
-
-  private wholeScript(): string[] {
-    const calls = this.clients.script;
-    const lines: string[] = [];
-    let shown = 0;
-    for (const { afterCall, text } of this.script) {
-      while (shown < afterCall) lines.push(calls[shown++]!);
-      lines.push(`-- ${text}`);
-    }
-    return [...lines, ...calls.slice(shown)];
   }
 }
 
