@@ -37,8 +37,8 @@ export default defineConfig({
     projects: [
       // Quick enough to run before each commit.
       { extends: true, test: { name: 'unit', include: ['dist/test/**/*.test.js'], exclude: long } },
-      // Whole servers, killed processes, real load: one file after the other.
-      { extends: true, test: { name: 'long', include: long, fileParallelism: false } },
+      // Whole servers, killed processes, real load, worlds without number.
+      { extends: true, test: { name: 'long', include: long } },
     ],
   },
 });

@@ -50,6 +50,8 @@ const ACTIONS = {
 
 /** Answers that clients look back at. */
 const ANSWERS_REMEMBERED = 60;
+/** Where the draws of those who act on an answer at once begin, downwards by call. */
+const PROMPT = -1000;
 
 /** A transaction that some client has sent, whatever became of it. */
 export interface Sent {
@@ -79,6 +81,8 @@ export class Clients {
   private unsettled: Call[] = [];
   private readonly actions: Readonly<Record<keyof typeof ACTIONS, number>>;
   private readonly inFlightMax: number;
+  /** How often a client acts on an answer at once. */
+  private readonly promptPercent: number;
   private action = 0;
 
   constructor(
@@ -92,6 +96,8 @@ export class Clients {
     // Whatever a world leaves out, money moves in it.
     this.actions = { ...swarm(seed, -2, ACTIONS), transaction: ACTIONS.transaction, storm: ACTIONS.storm };
     this.inFlightMax = options.inFlightMax ?? 24;
+    this.promptPercent = new Draw(seed, PROMPT).pick([0, 15, 40]);
+    this.history.onAnswered = (call) => this.heard(call);
   }
 
   /** The ledger is up, for the first time or again. */
@@ -123,6 +129,13 @@ export class Clients {
     else if (this.inFlight >= this.inFlightMax) return;
     else if (this.unsettled.length > 0 && draw.chance(35)) this.settle(draw);
     else this.do(draw);
+  }
+
+  /** Acts on an answer before any thread takes another turn: whoever is asked now, however far behind, must know of it. */
+  private heard(call: Call): void {
+    const draw = new Draw(this.seed, PROMPT - call.n);
+    if (this.inFlight >= this.inFlightMax || !draw.chance(this.promptPercent)) return;
+    this.followUps.act(draw, call.caller, [call]);
   }
 
   /** Asks for everything that there is, when nothing is under way: the answers must be all that is durable. */

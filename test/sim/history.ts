@@ -30,6 +30,8 @@ export class History {
   private connection: Connection | undefined;
   private readonly faults: Error[] = [];
   private readonly sinks = new Map<number, Call>();
+  /** Called with each call that was answered, in the moment in which its client hears it. */
+  onAnswered: ((call: Call) => void) | undefined;
 
   /** The ledger is up. */
   connect(connection: Connection): void {
@@ -137,6 +139,7 @@ export class History {
         new Error(`shows LSN ${call.shownLsn}, durable is ${connection.durable()}: ${describeCall(call)}`),
       );
     }
+    this.onAnswered?.(call);
   }
 
   private fault(error: Error): void {

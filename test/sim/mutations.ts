@@ -153,7 +153,11 @@ export const MUTATIONS: readonly Mutation[] = [
   {
     name: 'checkpoint without its LSN',
     costs: 'after a restart sums miss what came between checkpoint and crash, or have it twice',
-    edits: one('wal/recover.js', 'return runs.at(-1)?.end.lsn ?? 0;', 'return runs.length > 0 ? lsn : 0;'),
+    edits: one(
+      'wal/recover.js',
+      'checkpointLsn = runs.at(-1)?.end.lsn ?? 0;',
+      'checkpointLsn = runs.length > 0 ? lsn : 0;',
+    ),
   },
   {
     name: 'a lost wake-up of the writer',

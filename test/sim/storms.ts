@@ -14,6 +14,7 @@ const STORMS = {
   readers: 15,
   spend: 15,
   purses: 35,
+  doomed: 30,
   batches: 15,
   accounts: 5,
 } as const;
@@ -192,6 +193,27 @@ export class Storms {
       if (taken.length > 1) clients.transaction(draw, clients.cast.admin(tenant), body);
     }
     this.read(caller, chosen);
+  }
+
+  /**
+   * Some take most of what an account has and are refused elsewhere, where nobody is; others, who want the same money at that moment, can have it:
+   * all the time nobody else does.
+   */
+  private doomed(draw: Draw, caller: Caller): void {
+    const { clients } = this;
+    const { tenant } = caller;
+    const [house, ...others] = draw.pick(clients.cast.pools) as [string, ...string[]];
+    const rich = others.filter((id) => (clients.lastShown(tenant, id) ?? 0n) > 0n);
+    const taken = this.taken(draw, tenant, draw.pick(rich.length > 0 ? rich : others));
+    const { debit, credit } = taken;
+    const back = debit === undefined ? { debit: credit! } : { credit: debit };
+    const nobody = `{${draw.pick(['a', 'b', 'c', 'd', 'e', 'f'])}}:nobody`;
+    for (let n = draw.between(2, 5); n > 0; n--) {
+      const account = n > 1 && draw.chance(65) ? nobody : house;
+      const body = { id: clients.id(draw), postings: draw.shuffled([taken, { account, ...back }]) };
+      clients.transaction(draw, clients.cast.admin(tenant), body);
+    }
+    this.read(caller, [taken.account]);
   }
 
   /** A posting that takes more than half of what an account was last shown to have. */
