@@ -4,7 +4,8 @@ import type { Ledger } from '../src/ledger.js';
 import type { CompactSink, Session } from '../src/session.js';
 import { Auditor } from './sim/auditor.js';
 import { Clients } from './sim/clients.js';
-import { coverageOf } from './sim/coverage.js';
+import { inMacrotask } from './sim/microtasks.js';
+import { play } from './sim/world.js';
 import { SHARD_COUNTS, until, World } from './support/ledger.js';
 import { readLog } from './support/log-records.js';
 
@@ -121,8 +122,8 @@ describe('what random clients hear of the real ledger is explained by its log', 
   });
 });
 
-/** Usually six are enough. */
-const SEEDS_MAX = 20;
+/** A few dozen are enough. */
+const SEEDS_MAX = 100;
 
 /** What must be found in the histories of some seeds. Refusals by operation that the contract has. */
 const REFUSALS = {
@@ -207,18 +208,8 @@ describe('the clients say', () => {
   test('everything the contract has, and hear every refusal', { timeout: TIMEOUT_MS }, async () => {
     const missing = new Set(CLASSES);
     for (let seed = 1; seed <= SEEDS_MAX && missing.size > 0; seed++) {
-      const run = new Run(await World.open(2), seed);
-      await run.act(250);
-      // A hold expires on the way.
-      await until(
-        'an expiry',
-        () => seed > 1 || readLog(run.world.data).some(({ record }) => record[4] === 5),
-      );
-      await run.act(100);
-      await run.reopen(1);
-      await run.act(50);
-      await run.end();
-      for (const what of coverageOf(run.auditor).keys()) missing.delete(what);
+      const { coverage } = await inMacrotask(() => play({ seed }));
+      for (const what of coverage().keys()) missing.delete(what);
     }
     expect([...missing]).toEqual([]);
   });

@@ -32,6 +32,8 @@ export interface Outcome {
   readonly finding: Error | undefined;
   /** What was said and what happened, a line each, in order. */
   readonly script: () => readonly string[];
+  /** How often each class of what can be said was said, and of what can be heard was heard. */
+  readonly coverage: () => ReadonlyMap<string, number>;
 }
 
 /** What happened in a world beside what its clients said. */

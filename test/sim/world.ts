@@ -4,6 +4,7 @@ import { Scheduler } from '../support/scheduler.js';
 import { Auditor } from './auditor.js';
 import { checkRecovered } from './checks.js';
 import { Clients } from './clients.js';
+import { coverageOf } from './coverage.js';
 import { checkNamed, type Damage, flipBit, tearBatch } from './damage.js';
 import { Crash, DiskFault, MemoryDisk, rootOf } from './disk.js';
 import { Doom } from './doom.js';
@@ -96,6 +97,7 @@ class World {
       faultsBegun: this.faultsBegun,
       finding,
       script: () => this.journal.among(this.clients.script),
+      coverage: () => coverageOf(this.auditor),
     };
   }
 
