@@ -61,6 +61,8 @@ export class Checkpointer {
       if (!(error instanceof CheckpointFault)) throw error;
       this.runs = this.startAnew();
     }
+    // A process that died may have left the newest run's name in the cache only: what it stands for goes after it is durable.
+    disk.syncDirectory(checkpointDirectory(data));
     removeLeftovers(data, this.runs, disk);
   }
 

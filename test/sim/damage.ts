@@ -113,8 +113,15 @@ function inCheckpoint(disk: MemoryDisk, ledger: string, dice: Dice): Damage | un
     lastLsn: 0,
     isLookedAt: true,
     turn: () => node.flip(bit),
-    isLive: () => disk.platter.find(path) === node,
+    // The newest run may have been lost with the power, and what it counted on is no longer read.
+    isLive: () => disk.platter.find(path) === node && bit < 8 * bytesRead(disk, ledger, path),
   };
+}
+
+/** The bytes of a file that the checkpoint counts on. */
+function bytesRead(disk: MemoryDisk, ledger: string, path: string): number {
+  const runs = readRuns(DATA, ledger, disk);
+  return (path === idsPath(DATA) ? runs.at(-1)?.idsBytes : runs.find((run) => run.path === path)?.bytes) ?? 0;
 }
 
 /** Leaves only the first bytes of the last batch, as a disk does that says it has synced and has not. */
