@@ -176,12 +176,13 @@ describe.skipIf(missing !== undefined)(title, { timeout: TIMEOUT_MS }, () => {
     await tradeFor(server, dealer, 300);
     const http = server.http();
     const [sold] = [...dealer.done.keys()].filter(({ kind }) => kind === 'posted');
-    faults.fail({ ops: ['pread'], error: 'EIO', path: '/log/', count: 1 });
+    // Whoever reads the log meanwhile, the checkpointer too, fails; nothing is written.
+    faults.fail({ ops: ['pread'], error: 'EIO', path: '/log/' });
     expect((await http.get(`/v1/transactions/${sold!.id}`)).status).toBe(500);
-    expect(faults.failed).toBe(1);
+    expect(faults.failed).toBeGreaterThan(0);
+    faults.heal();
     const sale = { id: 'meanwhile', debit: 'bank', credit: 't0', amount: 1 };
     expect(await http.post('/v1/transactions', sale)).toMatchObject({ status: 201 });
-    faults.heal();
     expect(await http.get(`/v1/transactions/${sold!.id}`)).toMatchObject({ status: 200 });
   });
 });
