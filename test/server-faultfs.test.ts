@@ -175,14 +175,17 @@ describe.skipIf(missing !== undefined)(title, { timeout: TIMEOUT_MS }, () => {
     const { server, dealer } = await start();
     await tradeFor(server, dealer, 300);
     const http = server.http();
-    const [sold] = [...dealer.done.keys()].filter(({ kind }) => kind === 'posted');
+    const sales = [...dealer.done.keys()].filter(({ kind }) => kind === 'posted');
+    // Not in one batch: the one that was read last is remembered.
+    const asked = [sales[0]!, sales[sales.length >> 1]!];
+    const ask = () => Promise.all(asked.map(({ id }) => http.get(`/v1/transactions/${id}`)));
     // Whoever reads the log meanwhile, the checkpointer too, fails; nothing is written.
     faults.fail({ ops: ['pread'], error: 'EIO', path: '/log/' });
-    expect((await http.get(`/v1/transactions/${sold!.id}`)).status).toBe(500);
+    expect((await ask()).map(({ status }) => status)).toContain(500);
     expect(faults.failed).toBeGreaterThan(0);
     faults.heal();
     const sale = { id: 'meanwhile', debit: 'bank', credit: 't0', amount: 1 };
     expect(await http.post('/v1/transactions', sale)).toMatchObject({ status: 201 });
-    expect(await http.get(`/v1/transactions/${sold!.id}`)).toMatchObject({ status: 200 });
+    expect((await ask()).map(({ status }) => status)).toEqual([200, 200]);
   });
 });
