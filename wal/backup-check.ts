@@ -1,11 +1,12 @@
 import { statSync } from 'node:fs';
 import { join } from 'node:path';
 import { BackupError, type BackupSegment, type Manifest, readManifest } from './backup-manifest.js';
-import { hashBatch } from './batch.js';
+import { type Batch, hashBatch } from './batch.js';
 import { DATA_FILE } from './disk.js';
 import { hashFile } from './file-copy.js';
 import { openLogReader } from './log-reader.js';
 import { segmentPath } from './segment.js';
+import type { LogPosition } from './store.js';
 
 /**
  * What is wrong between a backup's manifest and its files. That the log hangs together is looked at elsewhere.
@@ -53,15 +54,16 @@ export function goesBeyond(directory: string, manifest: Manifest): boolean {
   }
 }
 
+/** Whether a log that ends at this position ends with this batch. */
+export function isEndedBy({ lsn, hash }: Pick<LogPosition, 'lsn' | 'hash'>, batch: Batch): boolean {
+  return batch.firstLsn + batch.count - 1 === lsn && Buffer.compare(hashBatch(batch.bytes), hash) === 0;
+}
+
 function endProblems(directory: string, { end }: Manifest): string[] {
   const reader = openLogReader({ data: directory });
   try {
     const batch = reader.batchAt(end.lsn);
-    const isSame =
-      batch !== undefined &&
-      batch.firstLsn + batch.count - 1 === end.lsn &&
-      batch.timeMs === end.timeMs &&
-      Buffer.compare(hashBatch(batch.bytes), end.hash) === 0;
+    const isSame = batch !== undefined && isEndedBy(end, batch) && batch.timeMs === end.timeMs;
     return isSame ? [] : [`the batch that ends at LSN ${end.lsn} is not the one that it names`];
   } finally {
     reader.close();

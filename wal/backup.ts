@@ -1,5 +1,6 @@
 import { existsSync, mkdirSync, readdirSync, realpathSync, rmSync, statSync } from 'node:fs';
 import { join } from 'node:path';
+import { isEndedBy } from './backup-check.js';
 import {
   BackupError,
   type BackupSegment,
@@ -9,7 +10,7 @@ import {
   readManifest,
   writeManifest,
 } from './backup-manifest.js';
-import { hashBatch, NO_HASH } from './batch.js';
+import { NO_HASH } from './batch.js';
 import { DATA_FILE } from './disk.js';
 import { durableEnd } from './durable-end.js';
 import { DamagedLogError } from './errors.js';
@@ -153,7 +154,7 @@ class Backup {
   /** That the source holds what the backup holds. */
   private checkContinues(): void {
     const { end } = this;
-    const { lsn, hash } = this.manifest.end;
+    const { lsn } = this.manifest.end;
     if (lsn === 0) return;
     const place = `the backup in ${this.to} ends at LSN ${lsn}`;
     const next =
@@ -162,10 +163,8 @@ class Backup {
       throw new BackupError(`${place}, ahead of ${this.data}, which ends at LSN ${end.lsn}. ${next}`);
     const reader = openLogReader({ data: this.data });
     try {
-      const batch = reader.batchAt(lsn)!;
-      const isSame =
-        batch.firstLsn + batch.count - 1 === lsn && Buffer.compare(hashBatch(batch.bytes), hash) === 0;
-      if (!isSame) throw new BackupError(`${place}, where ${this.data} has another history. ${next}`);
+      if (!isEndedBy(this.manifest.end, reader.batchAt(lsn)!))
+        throw new BackupError(`${place}, where ${this.data} has another history. ${next}`);
     } finally {
       reader.close();
     }

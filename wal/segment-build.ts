@@ -4,13 +4,13 @@ import { createUnsyncedEntries, LOCAL_DISK } from './local-disk.js';
 import { FREE_BYTES_MIN } from './log.js';
 import {
   encodeSegmentHeader,
+  fitsInto,
   logDirectory,
   makeDirectory,
   nameSegment,
   type SegmentHeader,
   segmentPath,
   syncSegment,
-  TREE_PAGES_PER_COMMIT,
 } from './segment.js';
 import type { LogPosition } from './store.js';
 
@@ -56,8 +56,7 @@ export class SegmentBuilder {
   hasRoomFor(bytes: number, segmentBytes: number): boolean {
     if (this.batches === 0) return true;
     const { pageSize } = this.#pages;
-    const pages = this.#pages.meta().lastPage + 1 + Math.ceil(bytes / pageSize) + TREE_PAGES_PER_COMMIT;
-    return pages * pageSize <= segmentBytes;
+    return fitsInto(segmentBytes, (this.#pages.meta().lastPage + 1) * pageSize, bytes, pageSize);
   }
 
   /** Seals the next batch and adds it. @param bytes 72 bytes of room, then `count` records; sealed in place */

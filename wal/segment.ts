@@ -39,7 +39,13 @@ const NAME = /^\d{16}$/;
 const NEW_PREFIX = 'new-';
 
 /** Pages that a commit may need beside its value's: a new path through the tree and LMDB's own bookkeeping. */
-export const TREE_PAGES_PER_COMMIT = 12;
+const TREE_PAGES_PER_COMMIT = 12;
+
+/** Whether a segment of `usedBytes` stays within `segmentBytes` when a batch of `bytes` is added. */
+export function fitsInto(segmentBytes: number, usedBytes: number, bytes: number, pageSize: number): boolean {
+  const pages = Math.ceil(bytes / pageSize) + TREE_PAGES_PER_COMMIT;
+  return usedBytes + pages * pageSize <= segmentBytes;
+}
 
 export function logDirectory(data: string): string {
   return join(data, 'log');
@@ -150,9 +156,7 @@ export class SegmentWriter {
 
   /** Whether the segment stays within `segmentBytes` when a batch of `bytes` is added. */
   hasRoomFor(bytes: number, segmentBytes: number): boolean {
-    const { pageSize } = this.#pages;
-    const pages = Math.ceil(bytes / pageSize) + TREE_PAGES_PER_COMMIT;
-    return this.#usedBytes + pages * pageSize <= segmentBytes;
+    return fitsInto(segmentBytes, this.#usedBytes, bytes, this.#pages.pageSize);
   }
 
   /** One commit of one entry; returns after it is synced. @throws what the disk says, and then nothing was committed */

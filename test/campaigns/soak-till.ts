@@ -1,7 +1,7 @@
 import { once } from 'node:events';
-import { Packr } from 'msgpackr';
 import { WebSocket } from 'ws';
 import { CODES, codeName } from '../../engine/codes.js';
+import { packFrame, unpackFrame } from '../support/wire.js';
 import { GrowingBytes } from './growing-bytes.js';
 import {
   capturedOf,
@@ -38,14 +38,6 @@ const GARBAGE = [
   '[[[[',
   Buffer.from([0x82, 0xa1, 0x61, 1]),
 ];
-
-const packr = new Packr({
-  useRecords: false,
-  mapsAsObjects: true,
-  structuredClone: false,
-  moreTypes: false,
-  int64AsType: 'auto' as 'number',
-});
 
 type MapReply = { readonly [field: string]: unknown } & { readonly rid: number; readonly ok: boolean };
 type Reply =
@@ -152,7 +144,7 @@ export class SoakTill {
       sent.copies++;
       const rid = ++this.rid;
       this.flying.set(rid, sent);
-      this.socket.send(Buffer.from(packr.pack(sent.frame(rid))), { binary: true });
+      this.socket.send(packFrame(sent.frame(rid)), { binary: true });
     }
   }
 
@@ -251,7 +243,7 @@ export class SoakTill {
 
   private receive(data: Buffer, isBinary: boolean): void {
     try {
-      this.take((isBinary ? packr.unpack(data) : JSON.parse(data.toString())) as Reply);
+      this.take((isBinary ? unpackFrame(data) : JSON.parse(data.toString())) as Reply);
     } catch (error) {
       this.fault ??= new Error(`till ${this.till}: ${(error as Error).message}`, { cause: error });
     }

@@ -1,6 +1,6 @@
 import type { AccountBody, TransactionBody } from '../../engine/types.js';
+import { balanceFacts } from '../support/audit.js';
 import { Model } from '../support/model.js';
-import { availableOf, balanceOf, type ModelAccount } from '../support/model-state.js';
 import type { Leg } from '../support/statics.js';
 import { type Deed, plain } from './call.js';
 import type { LogFact } from './log-fact.js';
@@ -68,7 +68,7 @@ export class Books {
   accountBody(tenant: string, id: string): Omit<AccountBody, 'lsn'> {
     const account = this.model.account(tenant, id)!;
     return clean({
-      ...this.balanceBody(account),
+      ...balanceFacts(account),
       id,
       type: account.type,
       min_balance: account.min,
@@ -78,19 +78,6 @@ export class Books {
       group: account.group ?? undefined,
       metadata: account.metadata ?? undefined,
     }) as Omit<AccountBody, 'lsn'>;
-  }
-
-  balanceBody(account: ModelAccount) {
-    return {
-      account: account.id,
-      currency: account.currency,
-      balance: balanceOf(account),
-      available: availableOf(account),
-      debits_posted: account.debits,
-      credits_posted: account.credits,
-      debits_pending: account.debitsPending,
-      credits_pending: account.creditsPending,
-    };
   }
 }
 

@@ -1,40 +1,26 @@
-import { randomFrom } from '../support/random.js';
+import { Dice } from '../support/dice.js';
 
 /** Choices of one action: they depend on the seed and the action's number alone, so that an action can be left out. */
-export class Draw {
-  private readonly random: (below: number) => number;
-
+export class Draw extends Dice {
   constructor(seed: number, action: number) {
-    this.random = randomFrom(mixed(seed, action));
-  }
-
-  below(limit: number): number {
-    return this.random(limit);
+    super(mixed(seed, action));
   }
 
   between(least: number, most: number): number {
-    return least + this.random(most - least + 1);
-  }
-
-  chance(percent: number): boolean {
-    return this.random(100) < percent;
-  }
-
-  pick<T>(from: readonly T[]): T {
-    return from[this.random(from.length)]!;
+    return least + this.below(most - least + 1);
   }
 
   /** One of the newest, most likely; any of all now and then. */
   recent<T>(from: readonly T[], near = 12): T | undefined {
     if (from.length === 0) return undefined;
     if (this.chance(20)) return this.pick(from);
-    return from[from.length - 1 - this.random(Math.min(near, from.length))];
+    return from[from.length - 1 - this.below(Math.min(near, from.length))];
   }
 
   /** One of the names, as often as its weight says. */
   weighted<T extends string>(weights: Readonly<Record<T, number>>): T {
     const entries = Object.entries(weights) as [T, number][];
-    let left = this.random(entries.reduce((sum, [, weight]) => sum + weight, 0));
+    let left = this.below(entries.reduce((sum, [, weight]) => sum + weight, 0));
     for (const [name, weight] of entries) {
       if (left < weight) return name;
       left -= weight;
@@ -45,7 +31,7 @@ export class Draw {
   shuffled<T>(from: readonly T[]): T[] {
     const items = from.slice();
     for (let i = items.length - 1; i > 0; i--) {
-      const j = this.random(i + 1);
+      const j = this.below(i + 1);
       [items[i], items[j]] = [items[j]!, items[i]!];
     }
     return items;

@@ -1,4 +1,5 @@
 import type { BalanceBody, Outcome, Refusal, TransactionReply } from '../../engine/types.js';
+import { balanceFacts } from '../support/audit.js';
 import type { Command } from '../support/model.js';
 import { balanceOf } from '../support/model-state.js';
 import { legsOf } from '../support/statics.js';
@@ -161,7 +162,7 @@ export function judgeAccount({ command, result }: Deed): Judge {
       const due = op === 'createAccount' ? 'duplicate' : 'ok';
       if (!codes.has(due)) return `${[...codes].join(' or ')} is due`;
     }
-    const due = op === 'balance' ? books.balanceBody(account) : books.accountBody(tenant, id);
+    const due = op === 'balance' ? balanceFacts(account) : books.accountBody(tenant, id);
     return difference(shown, due);
   };
 }

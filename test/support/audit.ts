@@ -140,9 +140,9 @@ export function statusDisagreement(
   );
 }
 
-/** Compares an account's figures with the model's. */
-export function balanceDisagreement(account: ModelAccount, body: BalanceBody): string | undefined {
-  const facts = {
+/** What a balance's body says of an account, but for its LSN. */
+export function balanceFacts(account: ModelAccount) {
+  return {
     account: account.id,
     currency: account.currency,
     balance: balanceOf(account),
@@ -152,6 +152,11 @@ export function balanceDisagreement(account: ModelAccount, body: BalanceBody): s
     debits_pending: account.debitsPending,
     credits_pending: account.creditsPending,
   };
+}
+
+/** Compares an account's figures with the model's. */
+export function balanceDisagreement(account: ModelAccount, body: BalanceBody): string | undefined {
+  const facts = balanceFacts(account);
   if (!('type' in body)) return differing({ ...body }, facts);
   const state = {
     id: account.id,

@@ -37,6 +37,10 @@ export function packFrame(value: unknown): Buffer {
   return Buffer.from(packr.pack(value));
 }
 
+export function unpackFrame(bytes: Uint8Array): unknown {
+  return packr.unpack(bytes);
+}
+
 export class Wire {
   readonly closed: Promise<Closed>;
   /** What broke it, if anything did. */
@@ -134,7 +138,7 @@ export class Wire {
 
   private receive(data: RawData, isBinary: boolean): void {
     const bytes = data as Buffer;
-    const reply = isBinary ? packr.unpack(bytes) : readJson(bytes.toString());
+    const reply = isBinary ? unpackFrame(bytes) : readJson(bytes.toString());
     const rid = (Array.isArray(reply) ? reply[0] : (reply as Fields)['rid']) as number;
     const waiting = this.waiting.get(rid);
     if (waiting !== undefined) {
