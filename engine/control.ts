@@ -104,7 +104,13 @@ export class Control {
     return new Bell(this.words, this.word(WRITER_BELL));
   }
   shardBell(shard: number): Bell {
-    return new Bell(this.words, this.word(SHARD_BELLS + shard));
+    const shared = this.words[this.word(SHARD_BELLS + shard) + 1]!;
+    return new Bell(this.words, shared === 0 ? this.word(SHARD_BELLS + shard) : shared);
+  }
+  /** Gives these shards, which one thread runs, one bell; the log writer's if it runs there too. Before any thread runs. */
+  shareBell(shards: readonly number[], withWriter: boolean): void {
+    const at = this.word(withWriter ? WRITER_BELL : SHARD_BELLS + shards[0]!);
+    for (const shard of shards) this.words[this.word(SHARD_BELLS + shard) + 1] = at;
   }
   frontBell(front: number): Bell {
     return new Bell(this.words, this.word(FRONT_BELLS + front));

@@ -25,6 +25,8 @@ export interface Config {
   readonly host: string;
   /** Shard threads, 1-16. */
   readonly shards: number | 'auto';
+  /** Threads that shards and log writer share, 1-17. */
+  readonly threads: number | 'auto';
   /** Threads that take connections, 1-16, behind one port. */
   readonly gateways: number;
   readonly auth: 'off' | 'jwt';
@@ -94,10 +96,16 @@ export const OPTIONS: OptionSpecs = {
   port: { help: 'port to listen on, 0 for any', placeholder: 'n', fallback: 8080, parse: integer(0, 65_535) },
   host: { help: 'address to listen on', placeholder: 'address', fallback: '127.0.0.1', parse: text },
   shards: {
-    help: `shard threads, 1-${SHARDS_MAX} or auto`,
+    help: `shards that own the accounts, 1-${SHARDS_MAX} or auto`,
     placeholder: 'n',
     fallback: 'auto',
-    parse: (given) => (given === 'auto' ? 'auto' : integer(1, SHARDS_MAX)(given)),
+    parse: integerOrAuto(1, SHARDS_MAX),
+  },
+  threads: {
+    help: 'threads for shards and log writer together, 1 to shards + 1, or auto: by processors',
+    placeholder: 'n',
+    fallback: 'auto',
+    parse: integerOrAuto(1, SHARDS_MAX + 1),
   },
   gateways: { help: 'gateway threads', placeholder: 'n', fallback: 1, parse: integer(1, GATEWAYS_MAX) },
   auth: {
@@ -308,6 +316,10 @@ function integer(min: number, max: number): (given: string) => number {
     if (n >= min && n <= max) return n;
     throw new Error(`must be an integer from ${min} to ${max}, not "${given}"`);
   };
+}
+
+function integerOrAuto(min: number, max: number): (given: string) => number | 'auto' {
+  return (given) => (given === 'auto' ? 'auto' : integer(min, max)(given));
 }
 
 /** Reads `1048576`, `512MiB` or `2 GiB`; up to 2^53 bytes. */

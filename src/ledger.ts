@@ -14,6 +14,11 @@ export interface LedgerOptions {
   readonly data: string;
   /** Shard threads, 1-16; default 1. May change between runs on the same data. */
   readonly shards?: number;
+  /**
+   * Threads that the shards and the log writer share, 1 to shards + 1; with one they take turns. Default: one where there are at most two
+   * processors, else one for the writer and one for each shard, as far as processors go. May change between runs.
+   */
+  readonly threads?: number;
   /** Bytes of a log segment; default 256 MiB. */
   readonly segmentBytes?: number;
   /** Records between two checkpoints; default 200,000. */
@@ -100,6 +105,8 @@ export async function openLedger(options: LedgerOptions): Promise<Ledger> {
   if (!Number.isInteger(shards) || shards < 1 || shards > SHARDS_MAX) {
     throw new RangeError(`shards: a whole number from 1 to ${SHARDS_MAX}, not ${shards}`);
   }
+  if (options.threads !== undefined && !(Number.isInteger(options.threads) && options.threads >= 1))
+    throw new RangeError(`threads: a whole number from 1 on, not ${options.threads}`);
   checkForUse(options.data);
   return new OpenLedger(await startThreads({ ...options, shards }));
 }

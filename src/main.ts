@@ -44,6 +44,7 @@ export async function startServer(config: Config, options: ServerOptions = {}): 
     segmentBytes: config.segmentBytes,
     attachments: config.gateways - 1,
     ...(config.shards !== 'auto' && { shards: config.shards }),
+    ...(config.threads !== 'auto' && { threads: config.threads }),
     ...(options.onFatal && { onFatal: options.onFatal }),
   });
   let others: readonly { close(): Promise<void> }[] = [];

@@ -114,13 +114,14 @@ describe('a backup', () => {
 
   it('that was interrupted at any step is the one before or a later one, and is finished by the next', async () => {
     const steps = listSegments(late).length;
+    const later = backedUp(late);
     for (let step = 0; step < steps; step++) {
       const to = backedUp(early);
       const manifest = readFileSync(join(to, MANIFEST));
       // The state after so many segments were moved into place, with the manifest that was there before.
       for (const first of listSegments(late).slice(0, step + 1)) {
         mkdirSync(join(dataFile(to, first), '..'), { recursive: true });
-        copyFileSync(dataFile(late, first), dataFile(to, first));
+        copyFileSync(dataFile(later, first), dataFile(to, first));
       }
       writeFileSync(join(to, MANIFEST), manifest);
       mkdirSync(join(to, 'incoming', 'log', 'half'), { recursive: true });

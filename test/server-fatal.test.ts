@@ -97,12 +97,12 @@ describe.skipIf(missing !== undefined)(
   `a thread${missing === undefined ? '' : ` (skipped: ${missing})`}`,
   () => {
     /** A server whose threads can be made to stop for good. */
-    async function stickable(shards: number) {
+    async function stickable(shards: number, threads = shards + 1) {
       const faults = levers();
       const directory = await makeDataDirectory();
       const hook = new URL('./support/stuck-thread.js', import.meta.url).href;
       const env = { ...faults.env, NODE_OPTIONS: `--import=${hook}`, KASSA_TEST_STUCK: directory };
-      const server = await start({ shards, env });
+      const server = await start({ shards, threads, env });
       await openTills(server);
       const unstick = (name: string) => rmSync(join(directory, name));
       const stick = async (name: string) => {
@@ -122,6 +122,14 @@ describe.skipIf(missing !== undefined)(
       expect(new Set((await sellEverywhere(server)).values())).toEqual(new Set([0]));
       expect(await within(server.exited, STALLED_MS, server.stdout)).toEqual({ code: 70, signal: null });
       expect(server.stdout()).toContain('shard 0 made no progress for 15 s although work waits for it');
+    }
+
+    async function stuckAlone(): Promise<void> {
+      const { server, stick } = await stickable(2, 1);
+      await stick('writer');
+      expect(new Set((await sellEverywhere(server)).values())).toEqual(new Set([0]));
+      expect(await within(server.exited, STALLED_MS, server.stdout)).toEqual({ code: 70, signal: null });
+      expect(server.stdout()).toMatch(/shard [01] made no progress for 15 s although work waits for it/);
     }
 
     /** The log is in a commit nearly all the time, each a new one: it is not what the other shard waits for. */
@@ -180,6 +188,7 @@ describe.skipIf(missing !== undefined)(
     }, async () => {
       await Promise.all([
         stuckShard(),
+        stuckAlone(),
         stuckBesideABusyShard(),
         stuckWriter(),
         stuckForAMoment(),

@@ -256,7 +256,7 @@ describe('damage to the log', () => {
   it('such as a segment that continues this log for another ledger is refused', () => {
     const other = { id: '00000000-0000-4000-8000-000000000000', key: new Uint8Array(16), createdMs: 0 };
     const copy = damagedCopy((path) =>
-      SegmentWriter.create(path, { ledger: other, firstLsn: last.lsn + 1, previous: last }).close(),
+      SegmentWriter.create(path, { ledger: other, firstLsn: last.lsn + 1, previous: last }, 1 << 20).close(),
     );
     expect(damageOf(() => openLog({ data: copy }))?.reason).toContain('another ledger');
   });

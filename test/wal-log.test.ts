@@ -340,7 +340,7 @@ describe('after a crash', () => {
     const log = openLog({ data });
     append(log, 3);
     log.close();
-    SegmentWriter.create(data, { ledger: log.ledger, firstLsn: 4, previous: log.last }).close();
+    SegmentWriter.create(data, { ledger: log.ledger, firstLsn: 4, previous: log.last }, 1 << 20).close();
     const again = openLog({ data });
     expect(again.last).toEqual(log.last);
     const reader = readerOf(data);

@@ -11,13 +11,15 @@ import {
   writeManifest,
 } from './backup-manifest.js';
 import { NO_HASH } from './batch.js';
-import { DATA_FILE } from './disk.js';
+import { DATA_FILE, type EntryReader } from './disk.js';
 import { durableEnd } from './durable-end.js';
 import { DamagedLogError } from './errors.js';
 import { copyFile, hashFile } from './file-copy.js';
+import { LOCAL_DISK } from './local-disk.js';
 import { lockDirectory } from './lock.js';
 import { positionAfter } from './log-chain.js';
 import { openLogReader } from './log-reader.js';
+import { PageFault } from './page.js';
 import { listSegments, makeDirectory, segmentPath } from './segment.js';
 import { segmentBatches } from './segment-batches.js';
 import { moveSegment, SegmentBuilder } from './segment-build.js';
@@ -216,7 +218,8 @@ class Backup {
     const path = segmentPath(this.staging, firstLsn);
     mkdirSync(path, { recursive: true });
     const file = join(path, DATA_FILE);
-    const copied = copyFile(join(segmentPath(this.data, firstLsn), DATA_FILE), file, this.onBytes);
+    const source = segmentPath(this.data, firstLsn);
+    const copied = copyFile(join(source, DATA_FILE), file, this.onBytes, usedBytes(source));
     if (hashFile(file).sha256 !== copied.sha256) {
       throw new BackupError(
         `${file} reads back other than it was written: the disk of ${this.to} cannot be trusted`,
@@ -268,4 +271,18 @@ interface Part {
   readonly lastLsn: number;
   /** A later segment follows, so nothing is ever added to it. */
   readonly isClosed: boolean;
+}
+
+/** Bytes of a segment's file without the zeros that its writer left behind its last batch; all of them where that cannot be told. */
+function usedBytes(segment: string): number {
+  let pages: EntryReader | undefined;
+  try {
+    pages = LOCAL_DISK.openEntries(segment);
+    return (pages.meta().lastPage + 1) * pages.pageSize;
+  } catch (error) {
+    if (error instanceof PageFault) return Number.POSITIVE_INFINITY;
+    throw error;
+  } finally {
+    pages?.close();
+  }
 }

@@ -53,6 +53,12 @@ export interface EntryReader {
 /** The entries of a new segment, for the one who writes them. */
 export interface EntryWriter {
   /**
+   * Tells that the next commit needs so many bytes behind the first `usedBytes`, so that it may find them there: a sync that makes a file longer
+   * takes longer. Changes nothing that was committed, and makes the file no longer than `bytesMax`.
+   * @throws what the disk says
+   */
+  reserve(usedBytes: number, bytes: number, bytesMax: number): void;
+  /**
    * One commit of one entry; returns after it is synced. The key is above all that are there.
    * @throws what went wrong; the entry may then be there or not
    */

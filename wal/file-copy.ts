@@ -5,16 +5,17 @@ const CHUNK_BYTES = 4 << 20;
 /** Written between two syncs, so that no great heap of dirty pages stands in front of the log's own syncs. */
 const SYNC_BYTES = 16 << 20;
 
-/** Copies a file and syncs the copy. @returns SHA-256 of what was read, hexadecimal, and its length */
+/** Copies a file, or its first `length` bytes, and syncs the copy. @returns SHA-256 of what was read, hexadecimal, and its length */
 export function copyFile(
   from: string,
   to: string,
   onBytes: (bytes: number) => void,
+  length = Number.POSITIVE_INFINITY,
 ): { readonly sha256: string; readonly bytes: number } {
   const out = openSync(to, 'wx');
   try {
     let unsynced = 0;
-    const read = readChunks(from, (chunk) => {
+    const read = readChunks(from, length, (chunk) => {
       for (let at = 0; at < chunk.length; ) at += writeSync(out, chunk, at);
       unsynced += chunk.length;
       if (unsynced >= SYNC_BYTES) {
@@ -32,11 +33,12 @@ export function copyFile(
 
 /** SHA-256 of a file, hexadecimal, and its length. */
 export function hashFile(path: string): { readonly sha256: string; readonly bytes: number } {
-  return readChunks(path, () => {});
+  return readChunks(path, Number.POSITIVE_INFINITY, () => {});
 }
 
 function readChunks(
   path: string,
+  length: number,
   each: (chunk: Uint8Array) => void,
 ): { readonly sha256: string; readonly bytes: number } {
   const hash = createHash('sha256');
@@ -44,11 +46,11 @@ function readChunks(
   const fd = openSync(path, 'r');
   try {
     let bytes = 0;
-    for (let read = readSync(fd, buffer); read > 0; read = readSync(fd, buffer)) {
-      const chunk = buffer.subarray(0, read);
+    for (let read = readSync(fd, buffer); read > 0 && bytes < length; read = readSync(fd, buffer)) {
+      const chunk = buffer.subarray(0, Math.min(read, length - bytes));
       hash.update(chunk);
       each(chunk);
-      bytes += read;
+      bytes += chunk.length;
     }
     return { sha256: hash.digest('hex'), bytes };
   } finally {

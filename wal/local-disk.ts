@@ -18,7 +18,7 @@ import {
 import { createRequire } from 'node:module';
 import { join } from 'node:path';
 import type { RootDatabase } from 'lmdb';
-import type { Disk, EntryReader, EntryWriter, OpenFile } from './disk.js';
+import { DATA_FILE, type Disk, type EntryReader, type EntryWriter, type OpenFile } from './disk.js';
 import { SEGMENT_MAP_BYTES } from './limits.js';
 import { PageFile } from './pages.js';
 
@@ -28,6 +28,12 @@ const OPEN_FLAGS = {
   edit: constants.O_RDWR | constants.O_CREAT,
 } as const;
 
+/**
+ * So much of a segment is written with zeros ahead of the commits. A commit within what was written before changes nothing but bytes; one that
+ * makes the file longer waits for the file system's journal besides. Commits of 8 KiB on ext4: 347 µs in the mean without it, 210 with it, and the
+ * slowest of a thousand is no slower; with 4 MiB at a time that one takes 13 ms.
+ */
+const ZEROS = new Uint8Array(256 << 10);
 /** The two meta pages of a new LMDB file. */
 const PROBE_BYTES = 8192;
 
@@ -82,6 +88,9 @@ class LmdbEntries implements EntryWriter {
   private readonly db: RootDatabase<Uint8Array, Uint8Array>;
   private readonly key = Buffer.alloc(8);
   private value: Uint8Array = this.key;
+  private readonly fd: number;
+  /** Zeros, or what LMDB wrote over them, reach up to here. */
+  private filledBytes = 0;
   private readonly putValue = (): void => this.db.putSync(this.key, this.value);
 
   /**
@@ -100,6 +109,17 @@ class LmdbEntries implements EntryWriter {
       ...{ eventTurnBatching: false },
       mapSize: SEGMENT_MAP_BYTES,
     });
+    this.fd = openSync(join(path, DATA_FILE), 'r+');
+  }
+
+  /** LMDB adds pages at the end of those in use or takes free ones among them, so nothing behind them is of use to it yet. */
+  reserve(usedBytes: number, bytes: number, bytesMax: number): void {
+    if (usedBytes === 0 || usedBytes + bytes <= this.filledBytes || bytes > ZEROS.length) return;
+    const from = Math.max(usedBytes, this.filledBytes);
+    const length = Math.min(ZEROS.length, bytesMax - from);
+    if (length <= 0) return;
+    writeSync(this.fd, ZEROS, 0, length, from);
+    this.filledBytes = from + length;
   }
 
   put(key: number, value: Uint8Array): void {
@@ -111,6 +131,7 @@ class LmdbEntries implements EntryWriter {
 
   /** Closes at once: with synchronous transactions only, nothing is ever outstanding. */
   close(): void {
+    closeSync(this.fd);
     void this.db.close();
   }
 }

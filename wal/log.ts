@@ -67,7 +67,8 @@ export function openLog(options: OpenLogOptions): LocalLog {
   checkEnd(data, chain?.last.lsn ?? 0, disk);
   if (chain === undefined) {
     const ledger = { ...(options.makeIdentity ?? randomIdentity)(), createdMs: (options.now ?? Date.now)() };
-    const writer = SegmentWriter.create(data, { ledger, firstLsn: 1, previous: LOG_START }, disk);
+    const header = { ledger, firstLsn: 1, previous: LOG_START };
+    const writer = SegmentWriter.create(data, header, segmentBytes, disk);
     return new SegmentedLog(place, ledger, LOG_START, 1, writer);
   }
   const { header, last, filledSegments } = chain;
@@ -177,15 +178,15 @@ class SegmentedLog implements LocalLog {
   }
 
   #writerFor(batchBytes: number): SegmentWriter {
-    const { segmentBytes } = this.#place;
-    if (this.#writer?.hasRoomFor(batchBytes, segmentBytes)) return this.#writer;
+    if (this.#writer?.hasRoomFor(batchBytes)) return this.#writer;
     // A segment takes one batch whatever its size: the map has room for the largest.
     return this.#writer?.commits === 0 ? this.#writer : this.#roll();
   }
 
   #roll(): SegmentWriter {
     const header = { ledger: this.ledger, firstLsn: this.#last.lsn + 1, previous: this.#last };
-    const next = SegmentWriter.create(this.#place.data, header, this.#place.disk);
+    const { data, segmentBytes, disk } = this.#place;
+    const next = SegmentWriter.create(data, header, segmentBytes, disk);
     this.#writer?.close();
     this.#writer = next;
     this.#segments++;

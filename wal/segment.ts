@@ -43,8 +43,12 @@ const TREE_PAGES_PER_COMMIT = 12;
 
 /** Whether a segment of `usedBytes` stays within `segmentBytes` when a batch of `bytes` is added. */
 export function fitsInto(segmentBytes: number, usedBytes: number, bytes: number, pageSize: number): boolean {
-  const pages = Math.ceil(bytes / pageSize) + TREE_PAGES_PER_COMMIT;
-  return usedBytes + pages * pageSize <= segmentBytes;
+  return usedBytes + bytesOfCommit(bytes, pageSize) <= segmentBytes;
+}
+
+/** What a commit of a batch of `bytes` takes at most. */
+function bytesOfCommit(bytes: number, pageSize: number): number {
+  return (Math.ceil(bytes / pageSize) + TREE_PAGES_PER_COMMIT) * pageSize;
 }
 
 export function logDirectory(data: string): string {
@@ -129,16 +133,28 @@ export class SegmentWriter {
   #usedBytes = 0;
 
   /** @param path of an empty directory */
-  private constructor(path: string, disk: Disk) {
+  private constructor(
+    path: string,
+    private readonly segmentBytes: number,
+    disk: Disk,
+  ) {
     this.#entries = disk.createEntries(path);
     this.#pages = disk.openEntries(path);
   }
 
-  /** Makes a segment, durably, with its header as the only entry; in place of one of the same name without a batch. */
-  static create(data: string, header: SegmentHeader, disk: Disk = LOCAL_DISK): SegmentWriter {
+  /**
+   * Makes a segment, durably, with its header as the only entry; in place of one of the same name without a batch.
+   * @param segmentBytes it is filled ahead of its batches up to here at most
+   */
+  static create(
+    data: string,
+    header: SegmentHeader,
+    segmentBytes: number,
+    disk: Disk = LOCAL_DISK,
+  ): SegmentWriter {
     const made = join(logDirectory(data), NEW_PREFIX + segmentName(header.firstLsn));
     disk.makeDirectory(made);
-    const writer = new SegmentWriter(made, disk);
+    const writer = new SegmentWriter(made, segmentBytes, disk);
     try {
       writer.put(0, encodeSegmentHeader(header));
       nameSegment(made, segmentPath(data, header.firstLsn), disk);
@@ -154,13 +170,15 @@ export class SegmentWriter {
     return this.#txnid - 1;
   }
 
-  /** Whether the segment stays within `segmentBytes` when a batch of `bytes` is added. */
-  hasRoomFor(bytes: number, segmentBytes: number): boolean {
-    return fitsInto(segmentBytes, this.#usedBytes, bytes, this.#pages.pageSize);
+  /** Whether the segment stays within its size when a batch of `bytes` is added. */
+  hasRoomFor(bytes: number): boolean {
+    return fitsInto(this.segmentBytes, this.#usedBytes, bytes, this.#pages.pageSize);
   }
 
   /** One commit of one entry; returns after it is synced. @throws what the disk says, and then nothing was committed */
   put(key: number, value: Uint8Array): void {
+    const bytes = bytesOfCommit(value.length, this.#pages.pageSize);
+    this.#entries.reserve(this.#usedBytes, bytes, this.segmentBytes);
     this.#entries.put(key, value);
     this.#txnid++;
     this.#measure();

@@ -5,6 +5,7 @@ import { lockDirectory } from '../../wal/lock.js';
 import type { LedgerOptions } from '../ledger.js';
 import { settled } from './attached.js';
 import { Front } from './front.js';
+import { defaultThreads, layOut, nameOf, type Runner } from './layout.js';
 import type { SessionHost } from './ledger-session.js';
 import { ReaderClient } from './reader-client.js';
 import { MIN_FREE_BYTES, noRoom, RoomWatch } from './room.js';
@@ -14,11 +15,12 @@ import {
   type CheckpointerData,
   type CheckpointerStart,
   type Clock,
+  type LogData,
   ledgerTime,
   makeWiring,
-  type ShardData,
+  type RunnerData,
   type ShardReady,
-  type WriterData,
+  type ShardsStart,
   type WriterReady,
 } from './wiring.js';
 
@@ -82,39 +84,39 @@ export async function startThreads(options: ThreadOptions): Promise<Threads> {
         return port2;
       });
 
-    const writerData: WriterData = {
-      data,
-      wiring,
-      shards,
-      logModule: options.logModule ?? new URL('../../wal/log.js', import.meta.url).href,
+    const logData: LogData = {
+      module: options.logModule ?? new URL('../../wal/log.js', import.meta.url).href,
       segmentBytes: options.segmentBytes,
-      fronts: ringers(),
     };
-    const writer = start('writer', writerData, writerData.fronts);
-    const log = (await supervisor.ready(writer)) as WriterReady;
-
-    const shardWorkers = Array.from({ length: shards }, (_, shard) => {
-      const shardData: ShardData = {
+    const plan = layOut(shards, options.threads ?? defaultThreads(shards));
+    for (const runner of plan) control.shareBell(runner.shards, runner.isWriter);
+    const startRunner = (runner: Runner): Worker => {
+      const runnerData: RunnerData = {
         data,
         wiring,
-        shard,
         shards,
-        key: log.key,
-        lsn: log.lsn,
+        shardNumbers: runner.shards,
+        log: runner.isWriter ? logData : undefined,
         fronts: ringers(),
       };
-      return start('shard', shardData, shardData.fronts);
-    });
-    const readerThread = start('reader', { data });
+      return start('runner', nameOf(runner), runnerData, runnerData.fronts);
+    };
+    const writer = startRunner(plan[0]!);
+    const log = (await supervisor.ready(writer)) as WriterReady;
+    const runners = [writer, ...plan.slice(1).map(startRunner)];
+    const shardsStart: ShardsStart = { key: log.key, lsn: log.lsn };
+    const shardRunners = runners.filter((_, i) => plan[i]!.shards.length > 0);
+    for (const runner of shardRunners) runner.postMessage(shardsStart);
+    const readerThread = start('reader', 'reader', { data });
     const checkpointerData: CheckpointerData = {
       data,
       wiring,
       lsn: log.lsn,
       records: options.checkpointRecords ?? CHECKPOINT_RECORDS,
     };
-    const checkpointer = start('checkpointer', checkpointerData);
+    const checkpointer = start('checkpointer', 'checkpointer', checkpointerData);
     const [shardsReady] = await Promise.all([
-      Promise.all(shardWorkers.map((worker) => supervisor.ready(worker) as Promise<ShardReady>)),
+      Promise.all(shardRunners.map((runner) => supervisor.ready(runner) as Promise<readonly ShardReady[]>)),
       supervisor.ready(checkpointer),
       supervisor.ready(readerThread),
     ]);
@@ -155,7 +157,7 @@ export async function startThreads(options: ThreadOptions): Promise<Threads> {
     );
     const running = new RunningThreads(log, shards, control, front, reader, clock, supervisor, {
       writer,
-      shards: shardWorkers,
+      runners,
       checkpointer,
       reader: readerThread,
       attachments,
@@ -165,7 +167,7 @@ export async function startThreads(options: ThreadOptions): Promise<Threads> {
     });
     if (supervisor.fatal !== undefined) throw supervisor.fatal;
     isRunning = true;
-    running.startCheckpoints(shardsReady);
+    running.startCheckpoints(shardsReady.flat());
     supervisor.watch(control, shards, wiring);
     return running;
   } catch (error) {
@@ -174,8 +176,13 @@ export async function startThreads(options: ThreadOptions): Promise<Threads> {
     throw error;
   }
 
-  function start(name: string, workerData: unknown, transferList: readonly Transferable[] = []): Worker {
-    const worker = new Worker(new URL(`../threads/${name}.js`, import.meta.url), {
+  function start(
+    module: string,
+    name: string,
+    workerData: unknown,
+    transferList: readonly Transferable[] = [],
+  ): Worker {
+    const worker = new Worker(new URL(`../threads/${module}.js`, import.meta.url), {
       workerData,
       transferList,
       name: `kassa-${name}`,
@@ -207,7 +214,7 @@ class RunningThreads implements Threads {
     private readonly supervisor: Supervisor,
     private readonly parts: {
       readonly writer: Worker;
-      readonly shards: readonly Worker[];
+      readonly runners: readonly Worker[];
       readonly checkpointer: Worker;
       readonly reader: Worker;
       readonly attachments: readonly Attachment[];
@@ -286,10 +293,9 @@ class RunningThreads implements Threads {
     supervisor.expectExit();
     control.stop(1);
     parts.checkpointer.postMessage('close');
-    parts.shards.forEach((_, shard) => {
-      control.shardBell(shard).ring();
-    });
-    await Promise.all(parts.shards.map((worker) => exited(worker)));
+    for (let shard = 0; shard < this.shards; shard++) control.shardBell(shard).ring();
+    const others = parts.runners.filter((runner) => runner !== parts.writer);
+    await Promise.all(others.map((runner) => exited(runner)));
     control.stop(2);
     control.writerBell().ring();
     await exited(parts.writer);

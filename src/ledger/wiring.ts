@@ -68,15 +68,24 @@ export function ledgerTime(clock: Clock, monotonic: number = monotonicMs()): num
   return Math.floor(clock.startMs + monotonic - clock.monotonicMs);
 }
 
-/** What the writer thread is started with. */
-export interface WriterData {
+/** What a thread of shards, of the log writer, or of both is started with. */
+export interface RunnerData {
   readonly data: string;
   readonly wiring: Wiring;
+  /** Of the ledger. */
   readonly shards: number;
-  /** Module that exports `openLog`; another one in tests of failing disks. */
-  readonly logModule: string;
-  readonly segmentBytes: number | undefined;
+  /** Those that run here. */
+  readonly shardNumbers: readonly number[];
+  /** Given where the log writer runs. */
+  readonly log: LogData | undefined;
   readonly fronts: readonly MessagePort[];
+}
+
+/** What the log is opened with. */
+export interface LogData {
+  /** Module that exports `openLog`; another one in tests of failing disks. */
+  readonly module: string;
+  readonly segmentBytes: number | undefined;
 }
 
 /** What the writer tells once the log is open. */
@@ -88,16 +97,11 @@ export interface WriterReady {
   readonly clock: Clock;
 }
 
-/** What a shard thread is started with. */
-export interface ShardData {
-  readonly data: string;
-  readonly wiring: Wiring;
-  readonly shard: number;
-  readonly shards: number;
+/** Tells shards to recover, once the log is open. */
+export interface ShardsStart {
   readonly key: Uint8Array;
   /** The log's end at the start: recovery goes up to here. */
   readonly lsn: number;
-  readonly fronts: readonly MessagePort[];
 }
 
 /** What a shard tells once it has recovered. */

@@ -13,6 +13,7 @@ const { values } = parseArgs({
     port: { type: 'string' },
     auth: { type: 'string' },
     shards: { type: 'string' },
+    threads: { type: 'string' },
   },
 });
 const config = loadConfig(values);
@@ -20,6 +21,7 @@ const logModule = new URL('./faulty-log.js', import.meta.url).href;
 const opening = openLedger({
   data: config.data,
   shards: config.shards as number,
+  threads: config.threads as number,
   logModule,
 } as LedgerOptions);
 const gateway = await startGateway({

@@ -11,6 +11,7 @@ const { values } = parseArgs({
     port: { type: 'string' },
     auth: { type: 'string' },
     shards: { type: 'string' },
+    threads: { type: 'string' },
     gateways: { type: 'string' },
   },
 });

@@ -58,7 +58,13 @@ export class World {
     const onFatal = (reason: Error) => this.failures.push(reason);
     // A checkpoint at every turn, so that each restart is one from a checkpoint, most of them with a rest of the log.
     const options = { checkpointRecords: 1, ...this.options };
-    this.current = await openLedger({ ...options, data: this.data, shards, onFatal });
+    this.current = await openLedger({
+      threads: shards === 1 ? 1 : shards + 1,
+      ...options,
+      data: this.data,
+      shards,
+      onFatal,
+    });
   }
 
   get ledger(): Ledger {

@@ -22,6 +22,8 @@ const PORT_MAX = 32_000;
 export interface ServerOptions {
   readonly data: string;
   readonly shards?: number;
+  /** For shards and log writer. Default: one for a single shard, else as many as there can be, so that both ways are tried on every machine. */
+  readonly threads?: number;
   /** A fixed one, so that a restart is found at the same place; any free one when absent. */
   readonly port?: number;
   /** Further options of `kassa serve`. */
@@ -114,9 +116,11 @@ export class ServerProcess {
   static async launch(options: ServerOptions): Promise<ServerProcess> {
     const port = options.port ?? (await freePort());
     const { data, shards = 1, args = [], env = {}, script, under } = options;
+    const { threads = shards === 1 ? 1 : shards + 1 } = options;
     const command = script === undefined ? [CLI, 'serve'] : [script];
+    const engine = ['--shards', `${shards}`, '--threads', `${threads}`];
     const child = launch(
-      [...command, '--data', data, '--port', `${port}`, '--auth', 'jwt', '--shards', `${shards}`, ...args],
+      [...command, '--data', data, '--port', `${port}`, '--auth', 'jwt', ...engine, ...args],
       { KASSA_JWT_SECRET: SECRET, ...env },
       under,
     );

@@ -12,8 +12,8 @@ const LOOK_MS = 5;
 
 function threadName(): string | undefined {
   if (typeof workerData !== 'object' || workerData === null) return undefined;
-  if ('logModule' in workerData) return 'writer';
-  return 'shard' in workerData ? `shard-${workerData.shard}` : undefined;
+  if (!('shardNumbers' in workerData)) return undefined;
+  return workerData.log === undefined ? `shard-${workerData.shardNumbers[0]}` : 'writer';
 }
 
 const name = threadName();
