@@ -1,5 +1,4 @@
-import type { Socket } from 'node:net';
-import type { Dialect, Tally } from './dialect.js';
+import type { Dialect, Line, Tally } from './dialect.js';
 import type { Latencies } from './latencies.js';
 import { type Template, writeDigits } from './template.js';
 
@@ -27,7 +26,7 @@ export class Till implements Tally {
   private rest: Buffer = Buffer.alloc(0);
 
   constructor(
-    private readonly socket: Socket,
+    private readonly line: Line,
     private readonly dialect: Dialect,
     private readonly template: Template,
     private readonly choose: Chooser,
@@ -40,7 +39,7 @@ export class Till implements Tally {
     this.out = Buffer.alloc(template.bytes.length * together);
     for (let i = 0; i < together; i++) this.out.set(template.bytes, i * template.bytes.length);
     this.dueAt = new Float64Array(window);
-    socket.on('data', (data) => this.take(data as Buffer));
+    line.onBytes = (bytes) => this.take(bytes);
   }
 
   get unanswered(): number {
@@ -57,9 +56,10 @@ export class Till implements Tally {
       this.number(out, i * size);
       this.dueAt[this.sent++ % window] = dueAt;
     }
-    this.socket.write(count * size === out.length ? out : out.subarray(0, count * size));
+    const { socket } = this.line;
+    socket.write(count * size === out.length ? out : out.subarray(0, count * size));
     // The kernel did not take all of it: the buffer is the socket's until it has.
-    if (this.socket.writableLength > 0) this.out = Buffer.from(out);
+    if (socket.writableLength > 0) this.out = Buffer.from(out);
   }
 
   private number(out: Buffer, at: number): void {
@@ -73,8 +73,8 @@ export class Till implements Tally {
     }
   }
 
-  private take(data: Buffer): void {
-    const bytes = this.rest.length === 0 ? data : Buffer.concat([this.rest, data]);
+  private take(news: Uint8Array): void {
+    const bytes = this.rest.length === 0 ? news : Buffer.concat([this.rest, news]);
     const before = this.replies;
     const end = this.dialect.count(bytes, this);
     this.rest = end === bytes.length ? EMPTY : Buffer.from(bytes.subarray(end));
