@@ -11,7 +11,8 @@ import { Latencies, merged, percentiles } from '../bench/load/latencies.js';
 import { postgresWire } from '../bench/load/postgres-wire.js';
 import { AMOUNT, POSTINGS, type Template, writeDigits } from '../bench/load/template.js';
 import { websocket } from '../bench/load/websocket.js';
-import { type CaseResult, spread, typical } from '../bench/report/result.js';
+import { type CaseResult, type Measure, spread, typical } from '../bench/report/result.js';
+import { tableRows } from '../bench/report/table.js';
 import { judgeTargets } from '../bench/report/targets.js';
 import { decodeMsgpack, encodeAnswer, encodeMsgpack } from '../src/gateway/msgpack.js';
 
@@ -172,6 +173,31 @@ describe('results', () => {
       { value: 2, serverCores: 0.9, refused: 0, also: { commits: 6 } },
     ];
     expect(typical(rounds)).toEqual({ value: 2, serverCores: 0.5, refused: 2, also: { commits: 6 } });
+  });
+
+  it('are lines of at most 100 characters, whose columns all hold something', () => {
+    const wide: Measure = {
+      value: 999_999,
+      latencyMs: { p50: 1234, p99: 99.94, p999: 0.001, max: 1 },
+      clientCores: 0.99,
+      serverCores: 2,
+    };
+    const range = { median: 999_999, min: 999_999, max: 999_999 };
+    const ratio = { median: 17.93, min: 15.59, max: 119.72 };
+    const result = (measure: Measure, also: object): CaseResult => ({
+      suite: 'pos',
+      name: '50 × 1',
+      unit: 'sales/s',
+      settings: {},
+      contenders: [
+        { name: 'tigerbeetle', rounds: [measure, measure], value: range, typical: measure, ...also },
+      ],
+    });
+    const { head, lines } = tableRows(result(wide, { ratio }), 1);
+    expect([head, ...lines.split('\n')].filter((line) => line.trimEnd().length > 100)).toEqual([]);
+    expect(lines).toContain(' 1000 k  1000 k-1000 k  17.9  15.6-120  1234  99.9     0.00  0.99!   2.00');
+    expect(tableRows(result({ value: 1 }, {}), 1).head.trim()).toMatch(/^median +min-max$/);
+    expect(tableRows(result({ ...wide, refused: 3 }, {}), 1).head).toContain('refused');
   });
 
   it('reach a target or not; what was not measured is said to be so', () => {

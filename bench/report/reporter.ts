@@ -5,13 +5,15 @@ import type { Settings } from '../settings.js';
 import { suiteChart } from './chart.js';
 import type { Origin } from './machine.js';
 import type { CaseResult } from './result.js';
-import { tableHead, tableRows } from './table.js';
+import { tableRows } from './table.js';
 import { judgeTargets, targetTable } from './targets.js';
 
 /** Says what was measured, as it comes: a table for people or JSON lines on stdout, and both lines and pictures in a directory. */
 export class Reporter {
   readonly results: CaseResult[] = [];
   private readonly file: string;
+  /** What stands above the rows at the moment. */
+  private head = '';
   private readonly isScreen = process.stderr.isTTY;
 
   /**
@@ -59,7 +61,8 @@ export class Reporter {
   }
 
   begin(suite: Suite): void {
-    this.say(tableHead(suite.name, suite.about));
+    this.say(`\n${suite.name}: ${suite.about}\n`);
+    this.head = '';
   }
 
   result(result: CaseResult): void {
@@ -67,7 +70,9 @@ export class Reporter {
     this.settle();
     const { settings, ...rest } = result;
     this.line({ type: 'result', ...rest, load: settings });
-    this.say(tableRows(result, this.settings.loadProcesses));
+    const { head, lines } = tableRows(result, this.settings.loadProcesses);
+    this.say(head === this.head ? lines : head + lines);
+    this.head = head;
   }
 
   /** Draws the suite's picture. */

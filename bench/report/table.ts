@@ -15,44 +15,68 @@ interface Column {
   readonly cell: (contender: ContenderResult, result: CaseResult, loadProcesses: number) => string;
 }
 
-const NAME_WIDTH = 44;
+const LINE_WIDTH = 100;
 /** Share of a processor from which a load generator, which is one thread, counts as busy all the time. */
 const BUSY = 0.95;
 
 const COLUMNS: readonly Column[] = [
-  { title: 'median', width: 10, cell: ({ value }, { unit }) => format(value.median, unit) },
-  { title: 'min-max', width: 17, cell: ({ value, rounds }, { unit }) => range(value, rounds.length, unit) },
-  { title: 'ratio', width: 7, cell: ({ ratio }) => (ratio === undefined ? '' : ratio.median.toFixed(2)) },
-  { title: 'min-max', width: 11, cell: ({ ratio, rounds }) => ratioRange(ratio, rounds.length) },
-  { title: 'p50', width: 8, cell: ({ typical }) => ms(typical, 'p50') },
-  { title: 'p99', width: 8, cell: ({ typical }) => ms(typical, 'p99') },
-  { title: 'p99.9', width: 8, cell: ({ typical }) => ms(typical, 'p999') },
-  { title: 'max ms', width: 8, cell: ({ typical }) => ms(typical, 'max') },
+  { title: 'median', width: 8, cell: ({ value }, { unit }) => format(value.median, unit) },
+  { title: 'min-max', width: 15, cell: ({ value, rounds }, { unit }) => range(value, rounds.length, unit) },
+  {
+    title: 'ratio',
+    width: 6,
+    cell: ({ ratio }) => (ratio === undefined ? '' : threeDigits(ratio.median)),
+  },
+  { title: 'min-max', width: 10, cell: ({ ratio, rounds }) => ratioRange(ratio, rounds.length) },
+  { title: 'p50', width: 6, cell: ({ typical }) => ms(typical, 'p50') },
+  { title: 'p99', width: 6, cell: ({ typical }) => ms(typical, 'p99') },
+  { title: 'p99.9 ms', width: 9, cell: ({ typical }) => ms(typical, 'p999') },
   {
     title: 'client',
-    width: 8,
+    width: 7,
     cell: ({ typical }, { unit }, processes) => clientCores(typical, unit, processes),
   },
   { title: 'server', width: 7, cell: ({ typical }) => cores(typical.serverCores) },
   { title: 'refused', width: 8, cell: ({ typical }) => (typical.refused ? String(typical.refused) : '') },
 ];
 
-/** The head of a suite's table. `client` and `server` are processors kept busy; a `!` says that the load generator had nothing left to give. */
-export function tableHead(suite: string, about: string): string {
-  const titles = COLUMNS.map(({ title, width }) => title.padStart(width)).join('');
-  return `\n${suite}: ${about}\n${''.padEnd(NAME_WIDTH)}${titles}\n`;
+/** A case as lines. */
+export interface Rows {
+  /** The titles of the columns that hold anything: `client` and `server` are processors kept busy; a `!` says that the load generator had nothing left to give. */
+  readonly head: string;
+  readonly lines: string;
 }
 
 /** @param loadProcesses that sent the load */
-export function tableRows(result: CaseResult, loadProcesses: number): string {
+export function tableRows(result: CaseResult, loadProcesses: number): Rows {
   const { name, unit, contenders } = result;
-  const rows = contenders.map((contender) => {
-    const cells = COLUMNS.map(({ width, cell }) =>
-      cell(contender, result, loadProcesses).padStart(width),
-    ).join('');
-    return `  ${contender.name.padEnd(NAME_WIDTH - 2)}${cells}`;
-  });
-  return `${`${name}, ${unit}`}\n${rows.join('\n')}\n`;
+  const columns = COLUMNS.map(({ title, width, cell }) => ({
+    title,
+    width,
+    cells: contenders.map((contender) => cell(contender, result, loadProcesses)),
+  })).filter(({ cells }) => cells.some((text) => text !== ''));
+  const nameWidth = Math.max(
+    LINE_WIDTH - COLUMNS.reduce((sum, { title, width }) => sum + (title === 'refused' ? 0 : width), 0),
+    ...contenders.map((contender) => contender.name.length + 2),
+  );
+  const line = (text: string, cells: readonly string[]) =>
+    `${text.padEnd(nameWidth)}${cells.map((one, i) => one.padStart(columns[i]!.width)).join('')}\n`;
+  return {
+    head: line(
+      '',
+      columns.map(({ title }) => title),
+    ),
+    lines:
+      `${name}, ${unit}\n` +
+      contenders
+        .map((contender, i) =>
+          line(
+            `  ${contender.name}`,
+            columns.map(({ cells }) => cells[i]!),
+          ),
+        )
+        .join(''),
+  };
 }
 
 /** A figure for people: at most three digits and a letter. */
@@ -71,11 +95,16 @@ function range({ min, max }: Spread, rounds: number, unit: Unit): string {
 }
 
 function ratioRange(ratio: Spread | undefined, rounds: number): string {
-  return ratio === undefined || rounds < 2 ? '' : `${ratio.min.toFixed(2)}-${ratio.max.toFixed(2)}`;
+  return ratio === undefined || rounds < 2 ? '' : `${threeDigits(ratio.min)}-${threeDigits(ratio.max)}`;
 }
 
-function ms({ latencyMs }: Measure, key: 'p50' | 'p99' | 'p999' | 'max'): string {
-  return latencyMs === undefined ? '' : latencyMs[key].toFixed(2);
+function ms({ latencyMs }: Measure, key: 'p50' | 'p99' | 'p999'): string {
+  return latencyMs === undefined ? '' : threeDigits(latencyMs[key]);
+}
+
+/** So that columns stay narrow: two decimals at most. */
+function threeDigits(value: number): string {
+  return value.toFixed(value < 10 ? 2 : value < 100 ? 1 : 0);
 }
 
 /** Over HTTP there is one generator in any case. */
