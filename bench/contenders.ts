@@ -19,9 +19,11 @@ export class KassaContender implements Contender {
 
   async measure(): Promise<Awaited<ReturnType<typeof generate>>> {
     const { server } = this;
+    await server.settled();
     const before = await server.counters();
     const measure = await generate(server, this.load, this.bench.settings);
     const after = await server.counters();
+    await server.settled();
     const records = after.lsn - before.lsn;
     if (records === 0) throw new Error('Kassa has booked nothing');
     this.shape = commitShape(server.data, Math.floor(before.lsn + records / 2));

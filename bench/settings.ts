@@ -25,7 +25,7 @@ export const STANDARD: Settings = {
   rounds: 5,
   seconds: 0.5,
   warmupS: 0.15,
-  heatS: 1,
+  heatS: 2,
   accounts: 10_000,
   loadProcesses: 1,
   quick: false,

@@ -16,7 +16,7 @@ export type Load = Pick<LoadOptions, 'connections' | 'accounts'> &
 const LOAD = new URL('./load.js', import.meta.url);
 const RUNS_MAX = 36 ** 3;
 /** An open loop is measured so many times as long: its tail needs more sales than its rate gives. */
-const OPEN_TIMES = 3;
+const OPEN_TIMES = 2;
 let runs = 0;
 
 /** Ids of different runs differ. */

@@ -25,6 +25,8 @@ export interface Counters {
 export interface KassaServer extends Server {
   readonly data: string;
   counters(): Promise<Counters>;
+  /** Resolves when no checkpoint is due: what is measured next shall not pay for what was measured before. */
+  settled(): Promise<void>;
 }
 
 const CLI = new URL('../../src/cli.js', import.meta.url);
@@ -48,11 +50,12 @@ export async function startKassa(options: KassaOptions): Promise<KassaServer> {
     port: Number(port),
     pids: [child.pid!],
     stop: () => stop(child),
+    settled: () => checkpointed(url, checkpointRecords),
     counters: async () => ({ ...(await counters(url)), logBytes: logBytes(data) }),
   };
 }
 
-/** Waits until the accounts' own records are in a checkpoint as far as they ever will be, so that none is made of them in a round. */
+/** Waits until the log is in a checkpoint as far as it ever will be by itself. */
 async function checkpointed(url: string, records = OPTIONS.checkpointRecords.fallback): Promise<void> {
   for (;;) {
     const { lsn, checkpointLsn } = await counters(url);

@@ -18,7 +18,7 @@ export const pipelined: Suite = {
     const kassa = await bench.startKassa({ accounts });
     const tigerbeetle = await bench.peers.tigerbeetle?.start(bench, accounts);
     const others = tigerbeetle === undefined ? [] : [tigerbeetle];
-    await heat(bench, [echo, kassa, ...others], { connections, window: 20, accounts });
+    await heat(bench, [echo, kassa, ...others], { connections, window: quick ? 20 : 100, accounts });
     for (const window of quick ? [20] : WINDOWS) {
       const load = { connections, window, accounts };
       const ours = new KassaContender(bench, kassa, load);
