@@ -55,7 +55,7 @@ export class AccountDesk {
     view.c0 = c0;
     view.c1 = c1;
     const lsn = out.env.claimLsn();
-    out.record(lsn, RecordKind.account, view.n, view.presence, c0, c1, view.bytes, view.from, view.end);
+    out.record(lsn, RecordKind.account, view.n, view.presence, c0, c1, view.view, view.from, view.end);
     const hash = memory.u32[(m + Command.fingerprint + 4) >> 2]!;
     const row = state.addAccount(view, state.tenantOf(view), hash, lsn);
     this.readRow(row, front, slot, 0);
@@ -127,7 +127,7 @@ export class AccountDesk {
     const c0 = memory.u32[Command.content >> 2]!;
     const c1 = memory.u32[(Command.content + 4) >> 2]!;
     const lsn = out.env.claimLsn();
-    out.record(lsn, RecordKind.accountUpdate, 0, view.presence, c0, c1, view.bytes, view.from, view.end);
+    out.record(lsn, RecordKind.accountUpdate, 0, view.presence, c0, c1, view.view, view.from, view.end);
     state.updateAccount(view, row, lsn);
     this.readRow(row, front, slot, 0);
   }

@@ -1,14 +1,15 @@
 import { currencyCode } from './currency.js';
-import { IndexTable } from './index-table.js';
+import { firstPlace, IndexTable, nextPlace } from './index-table.js';
 
 /** 64-bit words of an account: one cache line holds all that a posting touches. */
 const WORDS = 8;
-const DEBITS_POSTED = 0;
-const CREDITS_POSTED = 1;
-const DEBITS_PENDING = 2;
-const CREDITS_PENDING = 3;
-const MIN = 4;
-const MAX = 5;
+/** The words that are sums and limits; the credits stand behind the debits. */
+export const DEBITS_POSTED = 0;
+export const CREDITS_POSTED = 1;
+export const DEBITS_PENDING = 2;
+export const CREDITS_PENDING = 3;
+export const MIN = 4;
+export const MAX = 5;
 /** As float64: the LSN of the last record that touched the account. */
 const LSN = 6;
 /** As two 32-bit words: flags, and where the name is. */
@@ -28,8 +29,15 @@ export const CONTENDED = 128;
 const CURRENCY_SHIFT = 8;
 const CURRENCIES_MAX = 1 << 24;
 
-const NAME_SEGMENT = 1 << 22;
-/** The first segment of names begins so small and doubles, so that a shard of few accounts takes little. */
+/** Row `r` is in segment `r >>> ROW_SHIFT`. */
+const ROW_SHIFT = 13;
+const ROW_MASK = (1 << ROW_SHIFT) - 1;
+/** Byte `n` of the names is in segment `n >>> NAME_SHIFT`. */
+const NAME_SHIFT = 22;
+const NAME_SEGMENT = 1 << NAME_SHIFT;
+const NAME_MASK = NAME_SEGMENT - 1;
+/** The first segments begin so small and double, so that a shard of few accounts takes little. */
+const ROWS_FIRST = 1 << 10;
 const NAME_FIRST = 1 << 14;
 
 /** What an account carries besides its figures. */
@@ -41,14 +49,16 @@ const NO_EXTRAS: Extras = { group: '', metadata: '' };
 
 /**
  * The accounts of a shard, by row. Names are (tenant, id), compared byte by byte behind a keyed hash; looking one up makes no garbage.
- * Columns grow by doubling.
+ * Columns grow in segments, so growing never copies more than the first: no pause, and no moment at which they are there twice.
  */
 export class Accounts {
-  private capacity = 1024;
-  private i64 = new BigInt64Array(this.capacity * WORDS);
-  private f64 = new Float64Array(this.i64.buffer);
-  private u32 = new Uint32Array(this.i64.buffer);
-  private created = new Uint32Array(this.capacity * 2);
+  /** Segments of the figures, and the same memory as float64 and as 32-bit words. */
+  private readonly i64: BigInt64Array[] = [];
+  private readonly f64: Float64Array[] = [];
+  private readonly u32: Uint32Array[] = [];
+  private readonly created: Uint32Array[] = [];
+  private capacity = 0;
+  private nameBytes = 0;
   private readonly index = new IndexTable();
   private readonly names: Uint8Array[] = [];
   private nameEnd = 0;
@@ -60,22 +70,24 @@ export class Accounts {
 
   /** Bytes held in columns, index and names. */
   get byteLength(): number {
-    const names = this.names.reduce((sum, segment) => sum + segment.length, 0);
-    return this.i64.byteLength + this.created.byteLength + this.index.byteLength + names;
+    return this.capacity * (WORDS + 1) * 8 + this.index.byteLength + this.nameBytes;
   }
 
   /** The row of an account, or -1. `hash` is word 1 of {@link hashAccount}. */
   find(hash: number, tenant: number, bytes: Uint8Array, at: number, length: number): number {
-    for (let row = this.index.first(hash); row >= 0; row = this.index.next()) {
-      if (this.isNamed(row, tenant, bytes, at, length)) return row;
+    const part = this.index.part(hash);
+    const wanted = hash | 0;
+    for (let place = firstPlace(part, wanted); part[place + 1] !== 0; place = nextPlace(part, place)) {
+      const row = part[place + 1]! - 1;
+      if (part[place] === wanted && this.isNamed(row, tenant, bytes, at, length)) return row;
     }
     return -1;
   }
 
   private isNamed(row: number, tenant: number, bytes: Uint8Array, at: number, length: number): boolean {
-    const name = this.u32[row * 16 + NAME]!;
-    const segment = this.names[(name / NAME_SEGMENT) | 0]!;
-    let from = name % NAME_SEGMENT;
+    const name = this.word(row, NAME);
+    const segment = this.names[name >>> NAME_SHIFT]!;
+    let from = name & NAME_MASK;
     if (segment[from + 4] !== length) return false;
     const owner =
       segment[from]! | (segment[from + 1]! << 8) | (segment[from + 2]! << 16) | (segment[from + 3]! << 24);
@@ -91,13 +103,13 @@ export class Accounts {
    * @returns nothing of meaning
    */
   warm(hashes: Uint32Array, rows: Int32Array, n: number): number {
-    const { index, u32, names } = this;
+    const { index, names } = this;
     let sum = 0;
     for (let i = 0; i < n; i++) rows[i] = index.peek(hashes[i]!);
-    for (let i = 0; i < n; i++) rows[i] = rows[i]! < 0 ? -1 : u32[rows[i]! * 16 + NAME]!;
+    for (let i = 0; i < n; i++) rows[i] = rows[i]! < 0 ? -1 : this.word(rows[i]!, NAME);
     for (let i = 0; i < n; i++) {
       const name = rows[i]!;
-      if (name >= 0) sum ^= names[(name / NAME_SEGMENT) | 0]![name % NAME_SEGMENT]!;
+      if (name !== -1) sum ^= names[name >>> NAME_SHIFT]![name & NAME_MASK]!;
     }
     return sum;
   }
@@ -126,10 +138,13 @@ export class Accounts {
     segment[from + 4] = length;
     for (let i = 0; i < length; i++) segment[from + 5 + i] = bytes[at + i]!;
     this.nameEnd += need;
-    this.u32[row * 16 + NAME] = (this.names.length - 1) * NAME_SEGMENT + from;
-    this.u32[row * 16 + FLAGS] = type | (this.currencyIndex(currency) << CURRENCY_SHIFT);
-    this.created[row * 2] = c0;
-    this.created[row * 2 + 1] = c1;
+    const words = this.u32[row >>> ROW_SHIFT]!;
+    const place = row & ROW_MASK;
+    words[place * 16 + NAME] = (this.names.length - 1) * NAME_SEGMENT + from;
+    words[place * 16 + FLAGS] = type | (this.currencyIndex(currency) << CURRENCY_SHIFT);
+    const created = this.created[row >>> ROW_SHIFT]!;
+    created[place * 2] = c0;
+    created[place * 2 + 1] = c1;
     this.index.add(hash, row);
     return row;
   }
@@ -143,9 +158,11 @@ export class Accounts {
     if (last !== undefined && last.length < NAME_SEGMENT) {
       next = new Uint8Array(2 * last.length);
       next.set(last);
+      this.nameBytes += last.length;
       names[names.length - 1] = next;
     } else {
       next = new Uint8Array(last === undefined ? NAME_FIRST : NAME_SEGMENT);
+      this.nameBytes += next.length;
       names.push(next);
       this.nameEnd = 0;
     }
@@ -163,41 +180,65 @@ export class Accounts {
     return index;
   }
 
+  /** Adds a segment, or doubles the first until it has a segment's length. */
   private grow(): void {
-    this.capacity *= 2;
-    const bigger = new BigInt64Array(this.capacity * WORDS);
-    bigger.set(this.i64);
-    this.i64 = bigger;
-    this.f64 = new Float64Array(bigger.buffer);
-    this.u32 = new Uint32Array(bigger.buffer);
-    const created = new Uint32Array(this.capacity * 2);
-    created.set(this.created);
-    this.created = created;
+    const isFirst = this.capacity <= ROW_MASK;
+    const at = isFirst ? 0 : this.i64.length;
+    const rows = isFirst ? this.capacity * 2 || ROWS_FIRST : ROW_MASK + 1;
+    const i64 = new BigInt64Array(rows * WORDS);
+    const created = new Uint32Array(rows * 2);
+    if (isFirst && this.capacity > 0) {
+      i64.set(this.i64[0]!);
+      created.set(this.created[0]!);
+    }
+    this.i64[at] = i64;
+    this.f64[at] = new Float64Array(i64.buffer);
+    this.u32[at] = new Uint32Array(i64.buffer);
+    this.created[at] = created;
+    this.capacity = at * (ROW_MASK + 1) + rows;
+  }
+
+  /** One of an account's 32-bit words. */
+  private word(row: number, word: number): number {
+    return this.u32[row >>> ROW_SHIFT]![(row & ROW_MASK) * 16 + word]!;
+  }
+
+  /** The segment in which an account's sums and limits are, from {@link figuresAt} on. */
+  figures(row: number): BigInt64Array {
+    return this.i64[row >>> ROW_SHIFT]!;
+  }
+  figuresAt(row: number): number {
+    return (row & ROW_MASK) * WORDS;
+  }
+
+  private figure(row: number, word: number): bigint {
+    return this.figures(row)[this.figuresAt(row) + word]!;
   }
 
   /** The id of an account, for answers that name it. */
   name(row: number): string {
-    const name = this.u32[row * 16 + NAME]!;
-    const segment = this.names[(name / NAME_SEGMENT) | 0]!;
-    const from = name % NAME_SEGMENT;
+    const name = this.word(row, NAME);
+    const segment = this.names[name >>> NAME_SHIFT]!;
+    const from = name & NAME_MASK;
     return Buffer.from(segment.buffer, from + 5, segment[from + 4]!).toString('latin1');
   }
 
   /** The number that the tenant of an account has in this shard. */
   tenant(row: number): number {
-    const name = this.u32[row * 16 + NAME]!;
-    const segment = this.names[(name / NAME_SEGMENT) | 0]!;
-    const at = name % NAME_SEGMENT;
+    const name = this.word(row, NAME);
+    const segment = this.names[name >>> NAME_SHIFT]!;
+    const at = name & NAME_MASK;
     return segment[at]! | (segment[at + 1]! << 8) | (segment[at + 2]! << 16) | (segment[at + 3]! << 24);
   }
 
   flags(row: number): number {
-    return this.u32[row * 16 + FLAGS]!;
+    return this.word(row, FLAGS);
   }
 
   setFlag(row: number, flag: number, on: boolean): void {
-    const at = row * 16 + FLAGS;
-    this.u32[at] = on ? this.u32[at]! | flag : this.u32[at]! & ~flag;
+    const words = this.u32[row >>> ROW_SHIFT]!;
+    const at = (row & ROW_MASK) * 16 + FLAGS;
+    words[at] = on ? words[at]! | flag : words[at]! & ~flag;
   }
 
   type(row: number): number {
@@ -218,67 +259,67 @@ export class Accounts {
   }
 
   lsn(row: number): number {
-    return this.f64[row * WORDS + LSN]!;
+    return this.f64[row >>> ROW_SHIFT]![(row & ROW_MASK) * WORDS + LSN]!;
   }
 
   /** Notes that the record at `lsn` touched the account. Settles may come out of order, so the highest stays. */
   touch(row: number, lsn: number): void {
-    const at = row * WORDS + LSN;
-    if (lsn > this.f64[at]!) this.f64[at] = lsn;
+    const lsns = this.f64[row >>> ROW_SHIFT]!;
+    const at = (row & ROW_MASK) * WORDS + LSN;
+    if (lsn > lsns[at]!) lsns[at] = lsn;
   }
 
   debitsPosted(row: number): bigint {
-    return this.i64[row * WORDS + DEBITS_POSTED]!;
+    return this.figure(row, DEBITS_POSTED);
   }
   creditsPosted(row: number): bigint {
-    return this.i64[row * WORDS + CREDITS_POSTED]!;
+    return this.figure(row, CREDITS_POSTED);
   }
   debitsPending(row: number): bigint {
-    return this.i64[row * WORDS + DEBITS_PENDING]!;
+    return this.figure(row, DEBITS_PENDING);
   }
   creditsPending(row: number): bigint {
-    return this.i64[row * WORDS + CREDITS_PENDING]!;
+    return this.figure(row, CREDITS_PENDING);
   }
   /** Meaningful with {@link HAS_MIN}. */
   min(row: number): bigint {
-    return this.i64[row * WORDS + MIN]!;
+    return this.figure(row, MIN);
   }
   /** Meaningful with {@link HAS_MAX}. */
   max(row: number): bigint {
-    return this.i64[row * WORDS + MAX]!;
+    return this.figure(row, MAX);
   }
 
   setMin(row: number, min: bigint | null): void {
     this.setFlag(row, HAS_MIN, min !== null);
-    this.i64[row * WORDS + MIN] = min ?? 0n;
+    this.figures(row)[this.figuresAt(row) + MIN] = min ?? 0n;
   }
   setMax(row: number, max: bigint | null): void {
     this.setFlag(row, HAS_MAX, max !== null);
-    this.i64[row * WORDS + MAX] = max ?? 0n;
+    this.figures(row)[this.figuresAt(row) + MAX] = max ?? 0n;
   }
 
   /** Adds to the four sums. The rules have made sure that none leaves its range. */
   addSums(row: number, debits: bigint, credits: bigint, debitsPending: bigint, creditsPending: bigint): void {
-    const at = row * WORDS;
-    const i64 = this.i64;
-    i64[at] = BigInt.asIntN(64, i64[at]! + debits);
-    i64[at + 1] = BigInt.asIntN(64, i64[at + 1]! + credits);
-    i64[at + 2] = BigInt.asIntN(64, i64[at + 2]! + debitsPending);
-    i64[at + 3] = BigInt.asIntN(64, i64[at + 3]! + creditsPending);
+    const figures = this.figures(row);
+    const at = this.figuresAt(row);
+    figures[at] = BigInt.asIntN(64, figures[at]! + debits);
+    figures[at + 1] = BigInt.asIntN(64, figures[at + 1]! + credits);
+    figures[at + 2] = BigInt.asIntN(64, figures[at + 2]! + debitsPending);
+    figures[at + 3] = BigInt.asIntN(64, figures[at + 3]! + creditsPending);
   }
 
   /** Balance on the normal side. */
   balance(row: number): bigint {
-    const at = row * WORDS;
-    const net = BigInt.asIntN(64, this.i64[at]! - this.i64[at + 1]!);
-    return this.isDebitNormal(row) ? net : BigInt.asIntN(64, -net);
+    const side = this.isDebitNormal(row) ? 0 : 1;
+    return BigInt.asIntN(64, this.figure(row, side) - this.figure(row, 1 - side));
   }
 
   createdWith(row: number, c0: number, c1: number): boolean {
-    return this.created[row * 2] === c0 && this.created[row * 2 + 1] === c1;
+    return this.createdHash(row, 0) === c0 && this.createdHash(row, 1) === c1;
   }
   createdHash(row: number, word: 0 | 1): number {
-    return this.created[row * 2 + word]!;
+    return this.created[row >>> ROW_SHIFT]![(row & ROW_MASK) * 2 + word]!;
   }
 
   group(row: number): string {

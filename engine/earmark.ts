@@ -1,5 +1,5 @@
 import type { Accounts } from './accounts.js';
-import type { Plan, Standing } from './ledger.js';
+import type { Changes, Plan, Standing } from './ledger.js';
 
 /** What stands on accounts and waits for them, in memory only. The rules are the owner's (see `owner.ts`). */
 
@@ -42,12 +42,12 @@ export interface OriginalPart {
 }
 
 /** A request of a home for this shard's part of a transaction; once granted, the earmark. */
-export class Ask {
+export class Ask implements Changes {
   readonly rows: number[];
-  readonly debits: bigint[];
-  readonly credits: bigint[];
-  readonly debitsPending: bigint[];
-  readonly creditsPending: bigint[];
+  readonly debits: BigInt64Array;
+  readonly credits: BigInt64Array;
+  readonly debitsPending: BigInt64Array;
+  readonly creditsPending: BigInt64Array;
   /** Row by leg, -1 for legs of other shards. */
   readonly rowOfLeg: Int32Array;
   readonly resources: Resource[] = [];
@@ -63,10 +63,10 @@ export class Ask {
     readonly original: OriginalPart | undefined,
   ) {
     this.rows = Array.from(plan.rows.subarray(0, plan.n));
-    this.debits = Array.from(plan.debits.subarray(0, plan.n));
-    this.credits = Array.from(plan.credits.subarray(0, plan.n));
-    this.debitsPending = Array.from(plan.debitsPending.subarray(0, plan.n));
-    this.creditsPending = Array.from(plan.creditsPending.subarray(0, plan.n));
+    this.debits = plan.debits.slice(0, plan.n);
+    this.credits = plan.credits.slice(0, plan.n);
+    this.debitsPending = plan.debitsPending.slice(0, plan.n);
+    this.creditsPending = plan.creditsPending.slice(0, plan.n);
     this.rowOfLeg = plan.rowOfLeg.slice(0, legs);
   }
 }

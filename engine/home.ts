@@ -181,7 +181,17 @@ export class Home {
       return;
     }
     const lsn = this.out.env.claimLsn();
-    this.out.record(lsn, job.kind, job.n, job.presence, job.c0, job.c1, job.payload, 0, job.payload.length);
+    this.out.record(
+      lsn,
+      job.kind,
+      job.n,
+      job.presence,
+      job.c0,
+      job.c1,
+      job.payloadView,
+      0,
+      job.payload.length,
+    );
     for (const shard of job.participants) {
       if (shard === this.state.shard) this.host.settleSelf(job, lsn);
       else {

@@ -1,4 +1,4 @@
-import { IndexTable } from './index-table.js';
+import { firstPlace, IndexTable, nextPlace } from './index-table.js';
 
 /** What a remembered fact says about its id. */
 export const IdKind = {
@@ -15,8 +15,10 @@ export const IdKind = {
 
 /** Words of an entry: fingerprint (4), LSN (low; high 16 bits with the kind above), content hash (2). */
 export const ID_ENTRY_WORDS = 8;
-const ENTRIES_PER_SEGMENT = 1 << 13;
-const SEGMENT_WORDS = ENTRIES_PER_SEGMENT * ID_ENTRY_WORDS;
+/** Entry `e` is in segment `e >>> SEGMENT_SHIFT`. */
+const SEGMENT_SHIFT = 13;
+const SEGMENT_MASK = (1 << SEGMENT_SHIFT) - 1;
+const SEGMENT_WORDS = ID_ENTRY_WORDS << SEGMENT_SHIFT;
 
 /**
  * The fingerprint under which a fact about an id is kept: 0 is the id itself, 1 its end, 2 + k its k-th reversal. Only word 1 changes, and
@@ -47,9 +49,13 @@ export class IdTable {
 
   /** The entry of a fingerprint, or -1. */
   find(f0: number, f1: number, f2: number, f3: number): number {
-    for (let entry = this.index.first(f1); entry >= 0; entry = this.index.next()) {
-      const words = this.segments[(entry / ENTRIES_PER_SEGMENT) | 0]!;
-      const at = (entry % ENTRIES_PER_SEGMENT) * ID_ENTRY_WORDS;
+    const part = this.index.part(f1);
+    const hash = f1 | 0;
+    for (let place = firstPlace(part, hash); part[place + 1] !== 0; place = nextPlace(part, place)) {
+      if (part[place] !== hash) continue;
+      const entry = part[place + 1]! - 1;
+      const words = this.segments[entry >>> SEGMENT_SHIFT]!;
+      const at = (entry & SEGMENT_MASK) * ID_ENTRY_WORDS;
       if (words[at] === f0 && words[at + 1] === f1 && words[at + 2] === f2 && words[at + 3] === f3)
         return entry;
     }
@@ -75,7 +81,7 @@ export class IdTable {
     c1: number,
   ): number {
     const entry = this.count++;
-    const place = entry % ENTRIES_PER_SEGMENT;
+    const place = entry & SEGMENT_MASK;
     if (place === 0) this.segments.push(new Uint32Array(SEGMENT_WORDS));
     const words = this.segments[this.segments.length - 1]!;
     const at = place * ID_ENTRY_WORDS;
@@ -94,7 +100,7 @@ export class IdTable {
 
   /** Remembers a fact from its packed words, as {@link copy} gives them. @returns its entry */
   addPacked(words: Uint32Array, at: number): number {
-    const place = this.count % ENTRIES_PER_SEGMENT;
+    const place = this.count & SEGMENT_MASK;
     if (place === 0) this.segments.push(new Uint32Array(SEGMENT_WORDS));
     const segment = this.segments[this.segments.length - 1]!;
     for (let i = 0, to = place * ID_ENTRY_WORDS; i < ID_ENTRY_WORDS; i++) segment[to + i] = words[at + i]!;
@@ -109,9 +115,7 @@ export class IdTable {
   }
 
   private word(entry: number, word: number): number {
-    return this.segments[(entry / ENTRIES_PER_SEGMENT) | 0]![
-      (entry % ENTRIES_PER_SEGMENT) * ID_ENTRY_WORDS + word
-    ]!;
+    return this.segments[entry >>> SEGMENT_SHIFT]![(entry & SEGMENT_MASK) * ID_ENTRY_WORDS + word]!;
   }
 
   lsn(entry: number): number {

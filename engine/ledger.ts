@@ -1,4 +1,16 @@
-import { type Accounts, CLOSED, FROZEN, HAS_MAX, HAS_MIN } from './accounts.js';
+import {
+  type Accounts,
+  CLOSED,
+  CREDITS_PENDING,
+  CREDITS_POSTED,
+  DEBITS_PENDING,
+  DEBITS_POSTED,
+  FROZEN,
+  HAS_MAX,
+  HAS_MIN,
+  MAX,
+  MIN,
+} from './accounts.js';
 import { CODES } from './codes.js';
 import { hashAccount, shardOf, type TenantKeys } from './hash.js';
 import { AMOUNT_MAX, POSTINGS_MAX } from './limits.js';
@@ -9,8 +21,16 @@ import { RecordKind, type RecordView } from './record.js';
  * change, {@link applyPlan} makes them. No clock, no randomness, no I/O. Refusals are values, found before anything is changed.
  */
 
+/** What accounts are changed by, netted by side; by place. All within 64 bits. */
+export interface Changes {
+  readonly debits: BigInt64Array;
+  readonly credits: BigInt64Array;
+  readonly debitsPending: BigInt64Array;
+  readonly creditsPending: BigInt64Array;
+}
+
 /** The changes that one transaction makes to accounts of this shard: one row per account, netted by side. Reused. */
-export class Plan {
+export class Plan implements Changes {
   /** Accounts changed. */
   n = 0;
   readonly rows = new Int32Array(POSTINGS_MAX);
@@ -84,16 +104,16 @@ export function fillPlan(
     const pending = isCredit ? plan.creditsPending : plan.debitsPending;
     const amount = view.amounts[leg]!;
     if (kind === RecordKind.posted || kind === RecordKind.reversal || kind === RecordKind.post) {
-      const sum = posted[at]! + amount;
-      if (sum > AMOUNT_MAX) return overflowAt(plan, leg);
+      const sum = BigInt.asIntN(64, posted[at]! + amount);
+      if (sum < 0n) return overflowAt(plan, leg);
       posted[at] = sum;
     } else if (kind === RecordKind.pending) {
-      const sum = pending[at]! + amount;
-      if (sum > AMOUNT_MAX) return overflowAt(plan, leg);
+      const sum = BigInt.asIntN(64, pending[at]! + amount);
+      if (sum < 0n) return overflowAt(plan, leg);
       pending[at] = sum;
     }
     if (kind === RecordKind.post || kind === RecordKind.void || kind === RecordKind.expire) {
-      pending[at] = pending[at]! - amount - view.released[leg]!;
+      pending[at] = BigInt.asIntN(64, pending[at]! - amount - view.released[leg]!);
     }
   }
   return 0;
@@ -150,37 +170,49 @@ export function highChange(
 
 /** balance - pending outflow - min_balance. Never negative; may exceed 2^63. Only with a minimum. */
 export function available(accounts: Accounts, row: number): bigint {
-  const outflow = accounts.isDebitNormal(row) ? accounts.creditsPending(row) : accounts.debitsPending(row);
-  return BigInt.asUintN(64, accounts.balance(row) - outflow - accounts.min(row));
-}
-
-function roomBelowMax(accounts: Accounts, row: number): bigint {
-  const inflow = accounts.isDebitNormal(row) ? accounts.debitsPending(row) : accounts.creditsPending(row);
-  return BigInt.asUintN(64, accounts.max(row) - accounts.balance(row) - inflow);
+  const figures = accounts.figures(row);
+  const at = accounts.figuresAt(row);
+  const up = accounts.isDebitNormal(row) ? 0 : 1;
+  const down = 1 - up;
+  return BigInt.asUintN(
+    64,
+    figures[at + up]! - figures[at + down]! - figures[at + DEBITS_PENDING + down]! - figures[at + MIN]!,
+  );
 }
 
 /**
  * Whether an account allows a change, given what standing earmarks may still do: {@link YES} if every outcome of them allows it, a
  * code if none does, else {@link PARK}. A posted change counts with its net, a pending one leg by leg.
+ *
+ * Without standing earmarks all of it is 64-bit arithmetic that the compiler keeps in registers, so a sale leaves no bigints behind (it was
+ * 300 bytes of them). Exact because each step stays in range: sums are 0 to 2^63-1, and a change is either all posted, all pending, or
+ * an end, which takes from pending at least what it posts.
+ * @param place of the account in `changes`
  * @param standing null when no earmark stands
  */
 export function judge(
   accounts: Accounts,
   row: number,
-  debits: bigint,
-  credits: bigint,
-  debitsPending: bigint,
-  creditsPending: bigint,
+  changes: Changes,
+  place: number,
   standing: Standing | null,
 ): number {
   const flags = accounts.flags(row);
   if (flags & (FROZEN | CLOSED)) return flags & CLOSED ? CODES.account_closed.n : CODES.account_frozen.n;
   let parked = false;
 
-  const moreDebits = debits + debitsPending;
-  const moreCredits = credits + creditsPending;
-  const debitRoom = AMOUNT_MAX - accounts.debitsPosted(row) - accounts.debitsPending(row);
-  const creditRoom = AMOUNT_MAX - accounts.creditsPosted(row) - accounts.creditsPending(row);
+  const figures = accounts.figures(row);
+  const at = accounts.figuresAt(row);
+  const moreDebits = BigInt.asIntN(64, changes.debits[place]! + changes.debitsPending[place]!);
+  const moreCredits = BigInt.asIntN(64, changes.credits[place]! + changes.creditsPending[place]!);
+  const debitRoom = BigInt.asIntN(
+    64,
+    AMOUNT_MAX - figures[at + DEBITS_POSTED]! - figures[at + DEBITS_PENDING]!,
+  );
+  const creditRoom = BigInt.asIntN(
+    64,
+    AMOUNT_MAX - figures[at + CREDITS_POSTED]! - figures[at + CREDITS_PENDING]!,
+  );
   if (standing === null) {
     if (moreDebits > debitRoom || moreCredits > creditRoom) return CODES.overflow.n;
   } else {
@@ -188,13 +220,23 @@ export function judge(
       return CODES.overflow.n;
     parked = moreDebits > debitRoom - standing.debitsUp || moreCredits > creditRoom - standing.creditsUp;
   }
+  if ((flags & (HAS_MIN | HAS_MAX)) === 0) return parked ? PARK : YES;
 
-  const isDebitNormal = accounts.isDebitNormal(row);
+  // Words and columns of the side that raises the balance, and of the other.
+  const up = accounts.isDebitNormal(row) ? 0 : 1;
+  const down = 1 - up;
+  const net = BigInt.asIntN(
+    64,
+    (up === 0 ? changes.debits : changes.credits)[place]! -
+      (up === 0 ? changes.credits : changes.debits)[place]!,
+  );
   if (flags & HAS_MIN) {
-    const need = -lowChange(isDebitNormal, debits, credits, debitsPending, creditsPending);
-    if (need > 0n) {
+    const outflow = (up === 0 ? changes.creditsPending : changes.debitsPending)[place]!;
+    // An end may give back up to 2^64, so it is compared before it is subtracted.
+    if (outflow > net) {
+      const need = BigInt.asIntN(64, outflow - net);
       const room = available(accounts, row);
-      if (need > (standing === null ? room : room + standing.lowUp)) {
+      if (standing === null ? need > room : need > room + standing.lowUp) {
         shortfall.available = room;
         shortfall.required = need;
         return CODES.insufficient_funds.n;
@@ -203,10 +245,14 @@ export function judge(
     }
   }
   if (flags & HAS_MAX) {
-    const need = highChange(isDebitNormal, debits, credits, debitsPending, creditsPending);
-    if (need > 0n) {
-      const room = roomBelowMax(accounts, row);
-      if (need > (standing === null ? room : room + standing.highDown)) return CODES.limit_exceeded.n;
+    const inflow = (up === 0 ? changes.debitsPending : changes.creditsPending)[place]!;
+    if (net > BigInt.asIntN(64, 0n - inflow)) {
+      const need = BigInt.asIntN(64, net + inflow);
+      const room = BigInt.asUintN(
+        64,
+        figures[at + MAX]! - figures[at + up]! + figures[at + down]! - figures[at + DEBITS_PENDING + up]!,
+      );
+      if (standing === null ? need > room : need > room + standing.highDown) return CODES.limit_exceeded.n;
       if (standing !== null && need > room - standing.highUp) parked = true;
     }
   }

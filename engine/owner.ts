@@ -191,10 +191,8 @@ export class Owner {
       const verdict = judge(
         this.accounts,
         row,
-        ask.debits[at]!,
-        ask.credits[at]!,
-        ask.debitsPending[at]!,
-        ask.creditsPending[at]!,
+        ask,
+        at,
         resource.earmarks.size === 0 ? null : resource.standing,
       );
       // This refusal tells figures. A standing earmark may be decided already and its settle on the way: they must show it.

@@ -82,7 +82,8 @@ export class NewerRecordError extends Error {
  */
 export class RecordView {
   bytes: Uint8Array = new Uint8Array(0);
-  private view: DataView = new DataView(this.bytes.buffer);
+  /** The same memory. */
+  view: DataView = new DataView(this.bytes.buffer);
   kind = 0;
   n = 0;
   presence = 0;

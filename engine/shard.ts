@@ -4,6 +4,7 @@ import { Command, Op, Peer, PeerType } from './command.js';
 import { Ask, type Change, type OriginalPart, type Read } from './earmark.js';
 import { Home, type HomeHost, type Job, PEER_CREDITS, type WaitingCommand } from './home.js';
 import { fillPlan } from './ledger.js';
+import { Lookahead } from './lookahead.js';
 import type { RingConsumer } from './mailbox.js';
 import { Outbox, type RefusalDetail, type ShardEnvironment } from './outbox.js';
 import { Owner, type OwnerAnswers } from './owner.js';
@@ -66,6 +67,7 @@ export class Shard implements HomeHost, OwnerAnswers {
   private isFull = false;
   private readonly view = new RecordView();
   private readonly detail = new RecordWriter();
+  private readonly lookahead: Lookahead;
   private readonly peerMemory: readonly (RingConsumer | undefined)[];
 
   constructor(
@@ -76,6 +78,7 @@ export class Shard implements HomeHost, OwnerAnswers {
     credits = PEER_CREDITS,
   ) {
     this.peerMemory = peers;
+    this.lookahead = new Lookahead(state);
     this.out = new Outbox(env);
     this.owner = new Owner(state, this);
     this.home = new Home(state, this.out, this, credits);
@@ -118,9 +121,11 @@ export class Shard implements HomeHost, OwnerAnswers {
   }
 
   private drain(ring: RingConsumer, from: number, isFront: boolean, left: number): number {
+    let fetched = 0;
     while (left > 0 && this.hasRoom()) {
       const m = isFront ? ring.peekNoted() : ring.peek();
       if (m < 0) break;
+      if (isFront && fetched-- === 0) fetched = this.lookahead.fetch(ring) - 1;
       if (isFront) this.take(from, ring, m);
       else this.takePeer(from, ring, m);
       ring.pass();

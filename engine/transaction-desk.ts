@@ -120,15 +120,7 @@ export class TransactionDesk {
     }
     for (let at = 0; at < plan.n; at++) {
       const row = plan.rows[at]!;
-      const code = judge(
-        accounts,
-        row,
-        plan.debits[at]!,
-        plan.credits[at]!,
-        plan.debitsPending[at]!,
-        plan.creditsPending[at]!,
-        null,
-      );
+      const code = judge(accounts, row, plan, at, null);
       if (code !== 0) {
         const detail =
           flags & CommandFlag.full
@@ -141,7 +133,7 @@ export class TransactionDesk {
 
     // Point of no return: from here to the answer nothing can fail.
     const lsn = out.env.claimLsn();
-    out.record(lsn, kind, n, presence, c0, c1, view.bytes, view.from, view.end);
+    out.record(lsn, kind, n, presence, c0, c1, view.view, view.from, view.end);
     applyPlan(plan, accounts, lsn);
     const entry = state.remember(this.fp, kind, lsn, c0, c1);
     if (kind === RecordKind.pending) state.openHold(entry, this.fp, lsn, view, memory.u32, wordsAt);
@@ -254,7 +246,7 @@ export class TransactionDesk {
     const { view, shard } = this;
     const { out } = shard;
     const lsn = out.env.claimLsn();
-    out.record(lsn, RecordKind.tombstone, 0, presence, c0, c1, view.bytes, view.from, view.end);
+    out.record(lsn, RecordKind.tombstone, 0, presence, c0, c1, view.view, view.from, view.end);
     shard.state.remember(this.fp, RecordKind.tombstone, lsn, c0, c1);
     out.answer(front, slot, CODES.ok.n, 0, IdKind.tombstone, lsn, lsn);
   }

@@ -177,9 +177,7 @@ export class MicroSteps {
       view.over(payload).readPayload(0, RecordKind.posted, n, 0);
       if (fillPlan(plan, view, words, 0, accounts, number, 0, 1) !== 0) throw new Error('no such account');
       for (let i = 0; i < plan.n; i++) {
-        const { rows, debits, credits } = plan;
-        if (judge(accounts, rows[i]!, debits[i]!, credits[i]!, 0n, 0n, null) !== 0)
-          throw new Error('a sale was refused');
+        if (judge(accounts, plan.rows[i]!, plan, i, null) !== 0) throw new Error('a sale was refused');
       }
       applyPlan(plan, accounts, at);
     };

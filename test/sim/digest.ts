@@ -20,7 +20,7 @@ const FIELDS: { readonly [name: string]: { readonly counts: string; readonly not
   Shard: {
     counts: 'state owner home out now transactions events',
     // `isFull` is set at the start of each step; `progress` is for the watchdog; the desk of accounts has scratch memory only.
-    not: 'isFull progress accounts view detail peerMemory fronts',
+    not: 'isFull progress accounts view detail lookahead peerMemory fronts',
   },
   Outbox: { counts: 'answered', not: 'lowestWait env' },
   State: {

@@ -98,7 +98,7 @@ export const MUTATIONS: readonly Mutation[] = [
     edits: [
       {
         file: 'engine/ledger.js',
-        find: 'if (need > (standing === null ? room : room + standing.lowUp)) {',
+        find: 'if (standing === null ? need > room : need > room + standing.lowUp) {',
         replace: 'if (need > room) {',
       },
       {
@@ -146,7 +146,7 @@ export const MUTATIONS: readonly Mutation[] = [
     costs: 'a sale that was given up is booked by its late copy after a restart',
     edits: one(
       'engine/transaction-desk.js',
-      'const lsn = out.env.claimLsn();\n        out.record(lsn, RecordKind.tombstone, 0, presence, c0, c1, view.bytes, view.from, view.end);',
+      'const lsn = out.env.claimLsn();\n        out.record(lsn, RecordKind.tombstone, 0, presence, c0, c1, view.view, view.from, view.end);',
       'const lsn = out.env.claimedLsn();',
     ),
   },
@@ -351,7 +351,7 @@ export const MUTATIONS: readonly Mutation[] = [
   {
     name: 'the last settle names the LSN of an account',
     costs: 'a read names an LSN at which the balance was another',
-    edits: one('engine/accounts.js', 'if (lsn > this.f64[at])\n', 'if (lsn > 0)\n'),
+    edits: one('engine/accounts.js', 'if (lsn > lsns[at])\n', 'if (lsn > 0)\n'),
   },
   {
     name: 'commands that came after a settle are taken before it',
