@@ -32,13 +32,20 @@ const CURRENCIES_MAX = 1 << 24;
 /** Row `r` is in segment `r >>> ROW_SHIFT`. */
 const ROW_SHIFT = 13;
 const ROW_MASK = (1 << ROW_SHIFT) - 1;
-/** Byte `n` of the names is in segment `n >>> NAME_SHIFT`. */
-const NAME_SHIFT = 22;
+/**
+ * Word `n` of the names is in segment `n >>> NAME_SHIFT`. A name is a word of tenant and length, then the id's bytes, four to a word and
+ * padded with zeros, so that comparing takes a step for four bytes.
+ */
+const NAME_SHIFT = 20;
 const NAME_SEGMENT = 1 << NAME_SHIFT;
 const NAME_MASK = NAME_SEGMENT - 1;
+/** An id has at most 64 bytes. */
+const LENGTH_BITS = 7;
+const LENGTH_MASK = (1 << LENGTH_BITS) - 1;
+const TENANTS_MAX = 1 << (32 - LENGTH_BITS);
 /** The first segments begin so small and double, so that a shard of few accounts takes little. */
 const ROWS_FIRST = 1 << 10;
-const NAME_FIRST = 1 << 14;
+const NAME_FIRST = 1 << 12;
 
 /** What an account carries besides its figures. */
 interface Extras {
@@ -58,9 +65,9 @@ export class Accounts {
   private readonly u32: Uint32Array[] = [];
   private readonly created: Uint32Array[] = [];
   private capacity = 0;
-  private nameBytes = 0;
+  private nameWords = 0;
   private readonly index = new IndexTable();
-  private readonly names: Uint8Array[] = [];
+  private readonly names: Int32Array[] = [];
   private nameEnd = 0;
   private readonly currencies: string[] = [];
   private readonly currencyCodes: number[] = [];
@@ -70,7 +77,7 @@ export class Accounts {
 
   /** Bytes held in columns, index and names. */
   get byteLength(): number {
-    return this.capacity * (WORDS + 1) * 8 + this.index.byteLength + this.nameBytes;
+    return this.capacity * (WORDS + 1) * 8 + this.index.byteLength + this.nameWords * 4;
   }
 
   /** The row of an account, or -1. `hash` is word 1 of {@link hashAccount}. */
@@ -86,15 +93,14 @@ export class Accounts {
 
   private isNamed(row: number, tenant: number, bytes: Uint8Array, at: number, length: number): boolean {
     const name = this.word(row, NAME);
-    const segment = this.names[name >>> NAME_SHIFT]!;
+    const words = this.names[name >>> NAME_SHIFT]!;
     let from = name & NAME_MASK;
-    if (segment[from + 4] !== length) return false;
-    const owner =
-      segment[from]! | (segment[from + 1]! << 8) | (segment[from + 2]! << 16) | (segment[from + 3]! << 24);
-    if (owner !== tenant) return false;
-    from += 5;
-    for (let i = 0; i < length; i++) if (segment[from + i] !== bytes[at + i]) return false;
-    return true;
+    if (words[from++] !== ((tenant << LENGTH_BITS) | length)) return false;
+    const end = at + length;
+    for (; at + 4 <= end; at += 4) {
+      if (words[from++] !== wordAt(bytes, at)) return false;
+    }
+    return at === end || words[from] === lastWord(bytes, at, end);
   }
 
   /**
@@ -126,21 +132,13 @@ export class Accounts {
     c0: number,
     c1: number,
   ): number {
+    if (tenant >= TENANTS_MAX) throw new Error(`more than ${TENANTS_MAX} tenants`);
     if (this.count === this.capacity) this.grow();
     const row = this.count++;
-    const need = 5 + length;
-    const segment = this.segmentFor(need);
-    const from = this.nameEnd;
-    segment[from] = tenant;
-    segment[from + 1] = tenant >>> 8;
-    segment[from + 2] = tenant >>> 16;
-    segment[from + 3] = tenant >>> 24;
-    segment[from + 4] = length;
-    for (let i = 0; i < length; i++) segment[from + 5 + i] = bytes[at + i]!;
-    this.nameEnd += need;
+    const name = this.addName(tenant, bytes, at, length);
     const words = this.u32[row >>> ROW_SHIFT]!;
     const place = row & ROW_MASK;
-    words[place * 16 + NAME] = (this.names.length - 1) * NAME_SEGMENT + from;
+    words[place * 16 + NAME] = name;
     words[place * 16 + FLAGS] = type | (this.currencyIndex(currency) << CURRENCY_SHIFT);
     const created = this.created[row >>> ROW_SHIFT]!;
     created[place * 2] = c0;
@@ -149,20 +147,31 @@ export class Accounts {
     return row;
   }
 
+  /** @returns the word at which the name begins */
+  private addName(tenant: number, bytes: Uint8Array, at: number, length: number): number {
+    const end = at + length;
+    const words = this.segmentFor(1 + ((length + 3) >> 2));
+    const from = (this.names.length - 1) * NAME_SEGMENT + this.nameEnd;
+    words[this.nameEnd++] = (tenant << LENGTH_BITS) | length;
+    for (; at + 4 <= end; at += 4) words[this.nameEnd++] = wordAt(bytes, at);
+    if (at < end) words[this.nameEnd++] = lastWord(bytes, at, end);
+    return from;
+  }
+
   /** The segment in which the next name has room, at {@link nameEnd}. */
-  private segmentFor(bytes: number): Uint8Array {
+  private segmentFor(words: number): Int32Array {
     const { names } = this;
     const last = names.at(-1);
-    if (last !== undefined && this.nameEnd + bytes <= last.length) return last;
-    let next: Uint8Array;
+    if (last !== undefined && this.nameEnd + words <= last.length) return last;
+    let next: Int32Array;
     if (last !== undefined && last.length < NAME_SEGMENT) {
-      next = new Uint8Array(2 * last.length);
+      next = new Int32Array(2 * last.length);
       next.set(last);
-      this.nameBytes += last.length;
+      this.nameWords += last.length;
       names[names.length - 1] = next;
     } else {
-      next = new Uint8Array(last === undefined ? NAME_FIRST : NAME_SEGMENT);
-      this.nameBytes += next.length;
+      next = new Int32Array(last === undefined ? NAME_FIRST : NAME_SEGMENT);
+      this.nameWords += next.length;
       names.push(next);
       this.nameEnd = 0;
     }
@@ -220,15 +229,13 @@ export class Accounts {
     const name = this.word(row, NAME);
     const segment = this.names[name >>> NAME_SHIFT]!;
     const from = name & NAME_MASK;
-    return Buffer.from(segment.buffer, from + 5, segment[from + 4]!).toString('latin1');
+    return Buffer.from(segment.buffer, 4 * (from + 1), segment[from]! & LENGTH_MASK).toString('latin1');
   }
 
   /** The number that the tenant of an account has in this shard. */
   tenant(row: number): number {
     const name = this.word(row, NAME);
-    const segment = this.names[name >>> NAME_SHIFT]!;
-    const at = name & NAME_MASK;
-    return segment[at]! | (segment[at + 1]! << 8) | (segment[at + 2]! << 16) | (segment[at + 3]! << 24);
+    return this.names[name >>> NAME_SHIFT]![name & NAME_MASK]! >>> LENGTH_BITS;
   }
 
   flags(row: number): number {
@@ -333,4 +340,17 @@ export class Accounts {
     if (group === '' && metadata === '') this.extras.delete(row);
     else this.extras.set(row, { group, metadata });
   }
+}
+
+/** Four bytes as a word. */
+function wordAt(bytes: Uint8Array, at: number): number {
+  return bytes[at]! | (bytes[at + 1]! << 8) | (bytes[at + 2]! << 16) | (bytes[at + 3]! << 24);
+}
+
+/** The one to three bytes from `at` to `end`, padded with zeros. */
+function lastWord(bytes: Uint8Array, at: number, end: number): number {
+  let word = bytes[at]!;
+  if (at + 1 < end) word |= bytes[at + 1]! << 8;
+  if (at + 2 < end) word |= bytes[at + 2]! << 16;
+  return word;
 }

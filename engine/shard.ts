@@ -12,8 +12,13 @@ import { RecordKind, RecordView, RecordWriter } from './record.js';
 import type { State } from './state.js';
 import { TransactionDesk } from './transaction-desk.js';
 
-/** Messages taken before what they led to is published: short enough not to keep the writer waiting. */
-const STEP_MESSAGES = 256;
+/**
+ * Messages taken before what they led to is published: a millisecond's at most, so the writer is not kept waiting. Each publishing wakes
+ * two threads: with 1024 and not 256 a sale in batches of 8,190 costs shard and writer together 0.4 µs less. Between shards
+ * a message waits for the end of a step and another for its credit, so there steps are short.
+ */
+const STEP_MESSAGES = 1024;
+const STEP_MESSAGES_OF_SEVERAL = 256;
 /** Holds that expire in one step at most. They come before commands, which may never end, and leave them most of the step. */
 const STEP_EXPIRIES = 16;
 
@@ -94,7 +99,8 @@ export class Shard implements HomeHost, OwnerAnswers {
   step(): boolean {
     this.isFull = false;
     for (const front of this.fronts) front.note();
-    let left = this.takeEvents(STEP_MESSAGES);
+    const all = this.state.shards === 1 ? STEP_MESSAGES : STEP_MESSAGES_OF_SEVERAL;
+    let left = this.takeEvents(all);
     for (let shard = 0; shard < this.peerMemory.length; shard++) {
       const ring = this.peerMemory[shard];
       if (ring !== undefined) left = this.drain(ring, shard, false, left);
@@ -106,7 +112,7 @@ export class Shard implements HomeHost, OwnerAnswers {
     for (let front = 0; front < this.fronts.length; front++)
       left = this.drain(this.fronts[front]!, front, true, left);
     this.out.publish();
-    if (left === STEP_MESSAGES) return false;
+    if (left === all) return false;
     this.progress++;
     return true;
   }

@@ -41,6 +41,21 @@ describe('the table of accounts', () => {
     }
   });
 
+  test('tells ids of every length apart by each of their bytes, under one hash', () => {
+    const accounts = new Accounts();
+    const id = Buffer.alloc(64, 0x61);
+    for (let length = 1; length <= 64; length++) accounts.add(5, 9, id, 0, length, 0, 'EUR', 0, 0);
+    for (let length = 1; length <= 64; length++) {
+      const row = accounts.find(5, 9, id, 0, length);
+      expect([row, accounts.name(row), accounts.tenant(row)]).toEqual([length - 1, 'a'.repeat(length), 9]);
+      for (let at = 0; at < length; at++) {
+        const other = Buffer.from(id);
+        other[at] = 0x62;
+        expect(accounts.find(5, 9, other, 0, length)).toBe(-1);
+      }
+    }
+  });
+
   test('takes at most 160 bytes for each, at the worst moment on the way', () => {
     const accounts = new Accounts();
     let worst = 0;

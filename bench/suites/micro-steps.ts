@@ -27,7 +27,7 @@ export interface Step {
 
 const REPEATS = 1000;
 /** Sales that a shard is given at once: its largest step. */
-const SHARD_SALES = 256;
+const SHARD_SALES = 1024;
 const RING_BYTES = 1 << 20;
 const MESSAGE_BYTES = 128;
 const BATCH_BYTES = 1 << 16;
