@@ -348,6 +348,10 @@ export class RecordWriter {
     this.view.setUint16(this.at, value, true);
     this.at += 2;
   }
+  u32(value: number): void {
+    this.view.setUint32(this.at, value, true);
+    this.at += 4;
+  }
   f64(value: number): void {
     this.view.setFloat64(this.at, value, true);
     this.at += 8;

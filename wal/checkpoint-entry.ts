@@ -29,45 +29,79 @@ export const Change = {
   metadata: 2048,
 } as const;
 
+const SUMS = Change.debits | Change.credits | Change.debitsPending | Change.creditsPending;
+/** Of the field `created`, beside the currency's text: type, a length byte, content hash. */
+const CREATED_BYTES = 10;
+
 /** Offsets of all entries. */
 export const ENTRY_SIZE = 0;
 export const ENTRY_ROUTE = 4;
 const ENTRY_PRESENCE = 2;
-const ENTRY_HASH = 8;
+export const ENTRY_HASH = 8;
 const ENTRY_LSN = 12;
 const ENTRY_NAME = 20;
 /** An account's entry has a name at least: two length bytes. */
 export const ENTRY_BYTES_MIN = ENTRY_NAME + 2;
 
-/** What happened to one account over a run of records; entries are read into it and written from it. Reused. */
+/** Where a field of an entry lies as it is written. */
+export class Span {
+  private bytes: Uint8Array = new Uint8Array(0);
+  at = 0;
+  size = 0;
+
+  over(bytes: Uint8Array, at: number, size: number): void {
+    this.bytes = bytes;
+    this.at = at;
+    this.size = size;
+  }
+
+  take(other: Span): void {
+    this.over(other.bytes, other.at, other.size);
+  }
+
+  /** The field as text from a byte of it on. */
+  text(from: number): string {
+    const { bytes, at, size } = this;
+    return Buffer.from(bytes.buffer, bytes.byteOffset + at + from, size - from).toString('utf8');
+  }
+
+  /** Copies the field. By the byte: fields are short, and a call into the runtime costs as much as 80 of them. @returns where it ends */
+  copyTo(into: Uint8Array, end: number): number {
+    const { bytes, at, size } = this;
+    for (let i = 0; i < size; i++) into[end + i] = bytes[at + i]!;
+    return end + size;
+  }
+}
+
+/**
+ * What happened to one account over a run of records; entries are read into it and written from it. Reused.
+ *
+ * Only sums are numbers here. All else stays bytes in the block that it was read from, and is valid as long as that is: so a merge makes
+ * neither texts nor garbage, 0.25 µs an account in place of 1.9.
+ */
 export class AccountChange {
   presence = 0;
   route = 0;
   hash = 0;
   lsn = 0;
-  tenant = '';
-  id = '';
-  type = 0;
-  currency = '';
-  c0 = 0;
-  c1 = 0;
-  debits = 0n;
-  credits = 0n;
-  debitsPending = 0n;
-  creditsPending = 0n;
-  min = 0n;
-  max = 0n;
-  flags = 0;
-  group = '';
-  /** JSON text. */
-  metadata = '';
+  /** Added to debits, credits, pending debits, pending credits. */
+  readonly sums = new BigInt64Array(4);
+  /** Tenant and id, each behind its length byte. */
+  readonly name = new Span();
+  readonly created = new Span();
+  readonly min = new Span();
+  readonly max = new Span();
+  readonly flags = new Span();
+  readonly group = new Span();
+  readonly metadata = new Span();
 
   has(field: number): boolean {
     return (this.presence & field) !== 0;
   }
 
   /** Reads the entry at `at`. @returns where it ends */
-  read(bytes: Buffer, view: DataView, at: number): number {
+  read(bytes: Uint8Array, view: DataView, at: number): number {
+    const { sums } = this;
     const end = at + view.getUint16(at, true);
     const presence = view.getUint16(at + ENTRY_PRESENCE, true);
     this.presence = presence;
@@ -75,130 +109,72 @@ export class AccountChange {
     this.hash = view.getUint32(at + ENTRY_HASH, true);
     this.lsn = view.getFloat64(at + ENTRY_LSN, true);
     at += ENTRY_NAME;
-    this.tenant = bytes.toString('latin1', at + 1, at + 1 + bytes[at]!);
-    at += 1 + bytes[at]!;
-    this.id = bytes.toString('latin1', at + 1, at + 1 + bytes[at]!);
-    at += 1 + bytes[at]!;
+    const id = at + 1 + bytes[at]!;
+    const next = id + 1 + bytes[id]!;
+    this.name.over(bytes, at, next - at);
+    at = next;
     if (presence & Change.created) {
-      this.type = bytes[at++]!;
-      this.currency = bytes.toString('latin1', at + 1, at + 1 + bytes[at]!);
-      at += 1 + bytes[at]!;
-      this.c0 = view.getUint32(at, true);
-      this.c1 = view.getUint32(at + 4, true);
-      at += 8;
+      const size = CREATED_BYTES + bytes[at + 1]!;
+      this.created.over(bytes, at, size);
+      at += size;
     }
-    this.debits = presence & Change.debits ? view.getBigInt64(at, true) : 0n;
-    if (presence & Change.debits) at += 8;
-    this.credits = presence & Change.credits ? view.getBigInt64(at, true) : 0n;
-    if (presence & Change.credits) at += 8;
-    this.debitsPending = presence & Change.debitsPending ? view.getBigInt64(at, true) : 0n;
-    if (presence & Change.debitsPending) at += 8;
-    this.creditsPending = presence & Change.creditsPending ? view.getBigInt64(at, true) : 0n;
-    if (presence & Change.creditsPending) at += 8;
-    return this.readSettings(bytes, view, at, end);
-  }
-
-  private readSettings(bytes: Buffer, view: DataView, at: number, end: number): number {
-    const { presence } = this;
-    if (presence & Change.min) {
-      this.min = view.getBigInt64(at, true);
-      at += 8;
+    for (let i = 0; i < 4; i++) {
+      const isThere = (presence & (Change.debits << i)) !== 0;
+      sums[i] = isThere ? view.getBigInt64(at, true) : 0n;
+      if (isThere) at += 8;
     }
-    if (presence & Change.max) {
-      this.max = view.getBigInt64(at, true);
-      at += 8;
-    }
-    if (presence & Change.flags) this.flags = bytes[at++]!;
-    if (presence & Change.group) {
-      this.group = bytes.toString('latin1', at + 1, at + 1 + bytes[at]!);
-      at += 1 + bytes[at]!;
-    }
-    if (presence & Change.metadata) {
-      const length = view.getUint16(at, true);
-      this.metadata = bytes.toString('utf8', at + 2, at + 2 + length);
-      at += 2 + length;
-    }
+    if (presence >= Change.min) at = this.readSettings(bytes, view, at);
     if (at !== end) throw new RangeError(`an account's entry ends at ${at} and not ${end}`);
     return end;
   }
 
+  private readSettings(bytes: Uint8Array, view: DataView, at: number): number {
+    const { presence } = this;
+    if (presence & Change.min) at = take(this.min, bytes, at, 8);
+    if (presence & Change.max) at = take(this.max, bytes, at, 8);
+    if (presence & Change.flags) at = take(this.flags, bytes, at, 1);
+    if (presence & Change.group) at = take(this.group, bytes, at, 1 + bytes[at]!);
+    if (presence & Change.metadata) at = take(this.metadata, bytes, at, 2 + view.getUint16(at, true));
+    return at;
+  }
+
   /** Adds what happened to the account afterwards. */
   add(later: AccountChange): void {
+    const { sums } = this;
     this.lsn = Math.max(this.lsn, later.lsn);
-    this.debits = BigInt.asIntN(64, this.debits + later.debits);
-    this.credits = BigInt.asIntN(64, this.credits + later.credits);
-    this.debitsPending = BigInt.asIntN(64, this.debitsPending + later.debitsPending);
-    this.creditsPending = BigInt.asIntN(64, this.creditsPending + later.creditsPending);
-    if (later.has(Change.min | Change.noMin)) {
-      this.min = later.min;
-      this.presence &= ~(Change.min | Change.noMin);
-    }
-    if (later.has(Change.max | Change.noMax)) {
-      this.max = later.max;
-      this.presence &= ~(Change.max | Change.noMax);
-    }
-    if (later.has(Change.flags)) this.flags = later.flags;
-    if (later.has(Change.group)) this.group = later.group;
-    if (later.has(Change.metadata)) this.metadata = later.metadata;
+    for (let i = 0; i < 4; i++) sums[i] = BigInt.asIntN(64, sums[i]! + later.sums[i]!);
+    if (later.presence >= Change.min) this.addSettings(later);
     this.presence |= later.presence;
+  }
+
+  private addSettings(later: AccountChange): void {
+    if (later.has(Change.min | Change.noMin)) this.presence &= ~(Change.min | Change.noMin);
+    if (later.has(Change.max | Change.noMax)) this.presence &= ~(Change.max | Change.noMax);
+    if (later.has(Change.min)) this.min.take(later.min);
+    if (later.has(Change.max)) this.max.take(later.max);
+    if (later.has(Change.flags)) this.flags.take(later.flags);
+    if (later.has(Change.group)) this.group.take(later.group);
+    if (later.has(Change.metadata)) this.metadata.take(later.metadata);
   }
 
   /** Puts the entry into a block; which sums are there is worked out here. */
   write(block: BlockWriter): void {
     const { bytes, view, end } = block;
-    let presence =
-      this.presence & ~(Change.debits | Change.credits | Change.debitsPending | Change.creditsPending);
-    let at = end + ENTRY_NAME;
-    bytes[at] = bytes.write(this.tenant, at + 1, 'latin1');
-    at += 1 + bytes[at]!;
-    bytes[at] = bytes.write(this.id, at + 1, 'latin1');
-    at += 1 + bytes[at]!;
-    if (presence & Change.created) {
-      bytes[at++] = this.type;
-      bytes[at] = bytes.write(this.currency, at + 1, 'latin1');
-      at += 1 + bytes[at]!;
-      view.setUint32(at, this.c0, true);
-      view.setUint32(at + 4, this.c1, true);
+    const { sums } = this;
+    let presence = this.presence & ~SUMS;
+    let at = this.name.copyTo(bytes, end + ENTRY_NAME);
+    if (presence & Change.created) at = this.created.copyTo(bytes, at);
+    for (let i = 0; i < 4; i++) {
+      if (sums[i] === 0n) continue;
+      presence |= Change.debits << i;
+      view.setBigInt64(at, sums[i]!, true);
       at += 8;
     }
-    if (this.debits !== 0n) {
-      presence |= Change.debits;
-      view.setBigInt64(at, this.debits, true);
-      at += 8;
-    }
-    if (this.credits !== 0n) {
-      presence |= Change.credits;
-      view.setBigInt64(at, this.credits, true);
-      at += 8;
-    }
-    if (this.debitsPending !== 0n) {
-      presence |= Change.debitsPending;
-      view.setBigInt64(at, this.debitsPending, true);
-      at += 8;
-    }
-    if (this.creditsPending !== 0n) {
-      presence |= Change.creditsPending;
-      view.setBigInt64(at, this.creditsPending, true);
-      at += 8;
-    }
-    if (presence & Change.min) {
-      view.setBigInt64(at, this.min, true);
-      at += 8;
-    }
-    if (presence & Change.max) {
-      view.setBigInt64(at, this.max, true);
-      at += 8;
-    }
-    if (presence & Change.flags) bytes[at++] = this.flags;
-    if (presence & Change.group) {
-      bytes[at] = bytes.write(this.group, at + 1, 'latin1');
-      at += 1 + bytes[at]!;
-    }
-    if (presence & Change.metadata) {
-      const length = bytes.write(this.metadata, at + 2, 'utf8');
-      view.setUint16(at, length, true);
-      at += 2 + length;
-    }
+    if (presence & Change.min) at = this.min.copyTo(bytes, at);
+    if (presence & Change.max) at = this.max.copyTo(bytes, at);
+    if (presence & Change.flags) at = this.flags.copyTo(bytes, at);
+    if (presence & Change.group) at = this.group.copyTo(bytes, at);
+    if (presence & Change.metadata) at = this.metadata.copyTo(bytes, at);
     view.setUint16(end, at - end, true);
     view.setUint16(end + ENTRY_PRESENCE, presence, true);
     view.setUint32(end + ENTRY_ROUTE, this.route, true);
@@ -208,21 +184,40 @@ export class AccountChange {
   }
 }
 
-/** The order of accounts in a run: by route, table hash, tenant, id. Of entries at offsets of two blocks. */
-export function compareAccounts(a: Buffer, atA: number, b: Buffer, atB: number): number {
-  const route = a.readUInt32LE(atA + ENTRY_ROUTE) - b.readUInt32LE(atB + ENTRY_ROUTE);
-  if (route !== 0) return route;
-  const hash = a.readUInt32LE(atA + ENTRY_HASH) - b.readUInt32LE(atB + ENTRY_HASH);
-  if (hash !== 0) return hash;
-  const tenantA = atA + ENTRY_NAME;
-  const tenantB = atB + ENTRY_NAME;
-  const tenant = compareTexts(a, tenantA, b, tenantB);
-  if (tenant !== 0) return tenant;
-  return compareTexts(a, tenantA + 1 + a[tenantA]!, b, tenantB + 1 + b[tenantB]!);
+/** @returns where the field ends */
+function take(field: Span, bytes: Uint8Array, at: number, size: number): number {
+  field.over(bytes, at, size);
+  return at + size;
 }
 
-function compareTexts(a: Buffer, atA: number, b: Buffer, atB: number): number {
-  return a.compare(b, atB + 1, atB + 1 + b[atB]!, atA + 1, atA + 1 + a[atA]!);
+/** The order of accounts in a run: by route, table hash, tenant, id. Of entries at offsets of two blocks. */
+export function compareAccounts(
+  a: Uint8Array,
+  viewA: DataView,
+  atA: number,
+  b: Uint8Array,
+  viewB: DataView,
+  atB: number,
+): number {
+  const route = viewA.getUint32(atA + ENTRY_ROUTE, true) - viewB.getUint32(atB + ENTRY_ROUTE, true);
+  if (route !== 0) return route;
+  const hash = viewA.getUint32(atA + ENTRY_HASH, true) - viewB.getUint32(atB + ENTRY_HASH, true);
+  return hash !== 0 ? hash : compareNames(a, atA + ENTRY_NAME, b, atB + ENTRY_NAME);
+}
+
+/** By tenant, then by id; of names at offsets, each text behind its length byte. */
+export function compareNames(a: Uint8Array, atA: number, b: Uint8Array, atB: number): number {
+  const tenant = compareTexts(a, atA, b, atB);
+  return tenant !== 0 ? tenant : compareTexts(a, atA + 1 + a[atA]!, b, atB + 1 + b[atB]!);
+}
+
+function compareTexts(a: Uint8Array, atA: number, b: Uint8Array, atB: number): number {
+  const length = Math.min(a[atA]!, b[atB]!);
+  for (let i = 1; i <= length; i++) {
+    const order = a[atA + i]! - b[atB + i]!;
+    if (order !== 0) return order;
+  }
+  return a[atA]! - b[atB]!;
 }
 
 /*

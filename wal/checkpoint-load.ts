@@ -2,13 +2,14 @@ import { CLOSED, FROZEN } from '../engine/accounts.js';
 import { ID_ENTRY_WORDS, IdKind } from '../engine/ids.js';
 import { hashPostings } from '../engine/ledger.js';
 import { POSTINGS_MAX } from '../engine/limits.js';
-import { RecordKind, RecordView } from '../engine/record.js';
+import { asciiText, RecordKind, RecordView } from '../engine/record.js';
 import type { State, Tenant } from '../engine/state.js';
 import { type Block, BlockKind, BlockReader, CheckpointFault } from './checkpoint-block.js';
 import {
   AccountChange,
   Change,
   ENTRY_BYTES_MIN,
+  ENTRY_HASH,
   ENTRY_ROUTE,
   HOLD_END_BYTES,
   HOLD_FINGERPRINT,
@@ -44,13 +45,25 @@ export function loadCheckpoint(
   }
 }
 
+/**
+ * Accounts and ids that are looked up ahead, see `Replayer`. 1,000,000 accounts and 1,800,000 ids: the accounts took 1.37 s and take XX, the
+ * ids 0.65 s and take XX.
+ */
+const ACCOUNTS_WARMED = 64;
+const IDS_WARMED = 256;
+
 class Loader {
   private readonly change = new AccountChange();
   private readonly fp = new Uint32Array(4);
   private readonly words = new Uint32Array(2 * POSTINGS_MAX);
   private readonly view = new RecordView();
   private tenant: Tenant | undefined;
-  private tenantName = '';
+  private currency = '';
+  private currencyBytes: Uint8Array = Buffer.alloc(0);
+  private readonly hashes = new Uint32Array(IDS_WARMED);
+  private readonly rows = new Int32Array(IDS_WARMED);
+  /** Keeps the fetches from being left out as useless. */
+  fetched = 0;
   /** Open holds of this shard by LSN: fingerprint, presence and payload of each. */
   private readonly holds = new Map<number, Uint8Array>();
   /** The slice of the routes that the shard owns. */
@@ -93,12 +106,18 @@ class Loader {
   }
 
   private takeIds(words: Uint32Array): void {
-    const { state } = this;
+    const { state, hashes } = this;
     const { ids, shards } = state;
-    for (let at = 0; at < words.length; at += ID_ENTRY_WORDS) {
-      if (shards > 1 && !state.owns(words[at]!)) continue;
-      if (words[at + 5]! >>> 16 === IdKind.reversedBy) this.takeReversedBy(words, at);
-      else ids.addPacked(words, at);
+    for (let from = 0; from < words.length; from += IDS_WARMED * ID_ENTRY_WORDS) {
+      const to = Math.min(words.length, from + IDS_WARMED * ID_ENTRY_WORDS);
+      let n = 0;
+      for (let at = from; at < to; at += ID_ENTRY_WORDS) hashes[n++] = words[at + 1]!;
+      this.fetched ^= ids.warm(hashes, n);
+      for (let at = from; at < to; at += ID_ENTRY_WORDS) {
+        if (shards > 1 && !state.owns(words[at]!)) continue;
+        if (words[at + 5]! >>> 16 === IdKind.reversedBy) this.takeReversedBy(words, at);
+        else ids.addPacked(words, at);
+      }
     }
   }
 
@@ -145,59 +164,97 @@ class Loader {
   }
 
   private takeAccounts(block: Block, isFirst: boolean): void {
-    const { change, state } = this;
-    const { accounts } = state;
-    const bytes = block.bytes as Buffer;
-    for (let at = 0; at < block.length; ) {
-      const route = block.view.getUint32(at + ENTRY_ROUTE, true);
-      if (route < this.low || route > this.high) {
+    const { change, low, high } = this;
+    const { bytes, view, length } = block;
+    this.warmAccounts(block, 0);
+    for (let at = 0, left = ACCOUNTS_WARMED; at < length; left--) {
+      if (left === 0) {
+        this.warmAccounts(block, at);
+        left = ACCOUNTS_WARMED;
+      }
+      const route = view.getUint32(at + ENTRY_ROUTE, true);
+      if (route < low || route > high) {
         at += sizeAt(block, at, ENTRY_BYTES_MIN);
         continue;
       }
-      at = change.read(bytes, block.view, at);
-      const tenant = this.tenantNamed(change.tenant);
-      const id = Buffer.from(change.id, 'latin1');
-      const isNew = change.has(Change.created);
-      let row = isNew ? -1 : accounts.find(change.hash, tenant.number, id, 0, id.length);
-      if (isNew) {
-        const { hash, type, currency, c0, c1 } = change;
-        row = accounts.add(hash, tenant.number, id, 0, id.length, type, currency, c0, c1);
-      } else if (row < 0 || isFirst) {
-        throw new CheckpointFault(`the checkpoint does not say how account ${change.id} came to be`);
-      }
-      this.settle(row);
+      at = change.read(bytes, view, at);
+      this.settle(this.rowOf(bytes, view, isFirst), view);
     }
   }
 
-  /** Adds what is in {@link change} to an account. */
-  private settle(row: number): void {
+  /** Fetches what the accounts of the next entries will need, so that the processor waits for all of them at once. */
+  private warmAccounts(block: Block, at: number): void {
+    const { hashes, rows, low, high } = this;
+    const { view, length } = block;
+    let n = 0;
+    for (let i = 0; i < ACCOUNTS_WARMED && at < length; i++) {
+      const route = view.getUint32(at + ENTRY_ROUTE, true);
+      if (route >= low && route <= high) hashes[n++] = view.getUint32(at + ENTRY_HASH, true);
+      at += sizeAt(block, at, ENTRY_BYTES_MIN);
+    }
+    this.fetched ^= this.state.accounts.warm(hashes, rows, n);
+  }
+
+  /** The row of the account in {@link change}, which is made if the entry says so. */
+  private rowOf(bytes: Uint8Array, view: DataView, isFirst: boolean): number {
     const { change, state } = this;
     const { accounts } = state;
-    accounts.addSums(row, change.debits, change.credits, change.debitsPending, change.creditsPending);
+    const { name, hash } = change;
+    const tenant = this.tenantAt(bytes, name.at);
+    const idAt = name.at + 2 + bytes[name.at]!;
+    const idLength = bytes[idAt - 1]!;
+    if (change.has(Change.created)) {
+      const { at, size } = change.created;
+      const currency = this.currencyAt(bytes, at + 1);
+      const c0 = view.getUint32(at + size - 8, true);
+      const c1 = view.getUint32(at + size - 4, true);
+      return accounts.add(hash, tenant.number, bytes, idAt, idLength, bytes[at]!, currency, c0, c1);
+    }
+    const row = isFirst ? -1 : accounts.find(hash, tenant.number, bytes, idAt, idLength);
+    if (row >= 0) return row;
+    const id = asciiText(bytes, idAt, idLength);
+    throw new CheckpointFault(`the checkpoint does not say how account ${id} came to be`);
+  }
+
+  /** Adds what is in {@link change} to an account. */
+  private settle(row: number, view: DataView): void {
+    const { change } = this;
+    const { accounts } = this.state;
+    const { sums } = change;
+    accounts.addSums(row, sums[0]!, sums[1]!, sums[2]!, sums[3]!);
     accounts.touch(row, change.lsn);
     const { presence } = change;
     if (presence < Change.min) return;
-    if (presence & Change.min) accounts.setMin(row, change.min);
+    if (presence & Change.min) accounts.setMin(row, view.getBigInt64(change.min.at, true));
     if (presence & Change.noMin) accounts.setMin(row, null);
-    if (presence & Change.max) accounts.setMax(row, change.max);
+    if (presence & Change.max) accounts.setMax(row, view.getBigInt64(change.max.at, true));
     if (presence & Change.noMax) accounts.setMax(row, null);
     if (presence & Change.flags) {
-      accounts.setFlag(row, FROZEN, (change.flags & 1) !== 0);
-      accounts.setFlag(row, CLOSED, (change.flags & 2) !== 0);
+      const flags = view.getUint8(change.flags.at);
+      accounts.setFlag(row, FROZEN, (flags & 1) !== 0);
+      accounts.setFlag(row, CLOSED, (flags & 2) !== 0);
     }
     if (presence & (Change.group | Change.metadata)) {
-      const group = presence & Change.group ? change.group : accounts.group(row);
-      const metadata = presence & Change.metadata ? change.metadata : accounts.metadata(row);
+      const group = presence & Change.group ? change.group.text(1) : accounts.group(row);
+      const metadata = presence & Change.metadata ? change.metadata.text(2) : accounts.metadata(row);
       accounts.setExtras(row, group, metadata);
     }
   }
 
-  private tenantNamed(name: string): Tenant {
-    if (this.tenant === undefined || this.tenantName !== name) {
-      this.tenant = this.state.tenantNamed(name);
-      this.tenantName = name;
-    }
+  /** The tenant whose name stands behind its length byte. Accounts of one tenant tend to follow each other. */
+  private tenantAt(bytes: Uint8Array, at: number): Tenant {
+    const last = this.tenant;
+    if (last !== undefined && isText(last.name, bytes, at)) return last;
+    this.tenant = this.state.tenantNamed(asciiText(bytes, at + 1, bytes[at]!));
     return this.tenant;
+  }
+
+  private currencyAt(bytes: Uint8Array, at: number): string {
+    if (!isText(this.currencyBytes, bytes, at)) {
+      this.currency = asciiText(bytes, at + 1, bytes[at]!);
+      this.currencyBytes = Buffer.from(this.currency, 'latin1');
+    }
+    return this.currency;
   }
 
   private takeHolds(block: Block): void {
@@ -229,7 +286,7 @@ class Loader {
         bytes[HOLD_POSTINGS]!,
         data.getUint16(HOLD_PRESENCE, true),
       );
-    hashPostings(view, this.tenantNamed(view.tenant).keys, words);
+    hashPostings(view, state.tenantNamed(view.tenant).keys, words);
     state.openHold(this.known(fp), fp, lsn, view, words, 0);
   }
 
@@ -258,6 +315,13 @@ function sizeAt(block: Block, at: number, least: number): number {
     throw new CheckpointFault(`the checkpoint has an entry of ${size} bytes`);
   }
   return size;
+}
+
+/** Whether a text stands at `at` behind its length byte. */
+function isText(text: Uint8Array, bytes: Uint8Array, at: number): boolean {
+  if (bytes[at] !== text.length) return false;
+  for (let i = 0; i < text.length; i++) if (bytes[at + 1 + i] !== text[i]) return false;
+  return true;
 }
 
 function text(block: Block): string {

@@ -66,8 +66,8 @@ class Cursor {
     this.file.close();
   }
 
-  get bytes(): Buffer {
-    return this.block!.bytes as Buffer;
+  get bytes(): Uint8Array {
+    return this.block!.bytes;
   }
   get view(): DataView {
     return this.block!.view;
@@ -122,7 +122,7 @@ class Merge {
     const { block, sum, later, foot } = this;
     block.start(BlockKind.accounts);
     for (;;) {
-      const same = this.lowest(BlockKind.accounts, (a, b) => compareAccounts(a.bytes, a.at, b.bytes, b.at));
+      const same = this.lowest(BlockKind.accounts, byAccount);
       const first = same[0];
       if (first === undefined) return;
       foot.accounts++;
@@ -132,14 +132,14 @@ class Merge {
         continue;
       }
       sum.read(first.bytes, first.view, first.at);
-      first.next();
       for (let i = 1; i < same.length; i++) {
         const cursor = same[i]!;
         later.read(cursor.bytes, cursor.view, cursor.at);
         sum.add(later);
-        cursor.next();
       }
       sum.write(block);
+      // Only now: the sum refers to the blocks of all.
+      for (let i = 0; i < same.length; i++) same[i]!.next();
     }
   }
 
@@ -201,6 +201,10 @@ class Merge {
     }
     return same;
   }
+}
+
+function byAccount(a: Cursor, b: Cursor): number {
+  return compareAccounts(a.bytes, a.view, a.at, b.bytes, b.view, b.at);
 }
 
 function byLsn(a: Cursor, b: Cursor): number {

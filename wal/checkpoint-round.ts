@@ -3,7 +3,7 @@ import { CODES } from '../engine/codes.js';
 import { fingerprint } from '../engine/hash.js';
 import { derive, FACT_END, ID_ENTRY_WORDS, IdKind } from '../engine/ids.js';
 import { applyPlan, fillPlan } from '../engine/ledger.js';
-import { Has, RecordKind, type RecordView } from '../engine/record.js';
+import { Has, RecordKind, type RecordView, RecordWriter } from '../engine/record.js';
 import { Replayer, type ReplayTarget } from '../engine/replay.js';
 import { ID_KINDS, State, type Tenant } from '../engine/state.js';
 import { type Batch, forEachRecord } from './batch.js';
@@ -11,6 +11,7 @@ import { BlockKind, BlockWriter, CheckpointFault, Stopped } from './checkpoint-b
 import {
   AccountChange,
   Change,
+  compareNames,
   ENTRY_ROUTE,
   HOLD_END_BYTES,
   HOLD_FINGERPRINT,
@@ -23,6 +24,7 @@ import {
   REVERSAL_LEGS,
   REVERSAL_LSN,
   REVERSAL_SUMS,
+  type Span,
 } from './checkpoint-entry.js';
 import type { Foot } from './checkpoint-files.js';
 import type { Disk, OpenFile } from './disk.js';
@@ -35,6 +37,9 @@ const NOTE = 4;
 const NOTE_ROUTE = 0;
 const NOTE_HASH = 1;
 const NOTE_CHANGE = 2;
+/** Where its name begins in `names`. */
+const NOTE_NAME = 3;
+const NAMES_FIRST = 1 << 15;
 
 /** A hold that the run opened, or (`entry` undefined) ended though it was opened before. */
 interface HoldChange {
@@ -58,6 +63,9 @@ export class Round implements ReplayTarget {
   private readonly fp = new Uint32Array(4);
   /** By the account's row: route, table hash, and what else than its sums is known of it. */
   private notes = new Uint32Array(1024 * NOTE);
+  /** Tenant and id of each account, as its entry will have them. */
+  private names = new Uint8Array(NAMES_FIRST);
+  private namesEnd = 0;
   private readonly holds = new Map<number, HoldChange>();
   private readonly reversals = new Map<number, ReversalChange>();
   private readonly idsFile: OpenFile;
@@ -65,6 +73,8 @@ export class Round implements ReplayTarget {
   /** Facts about ids so far. */
   facts = 0;
   private readonly factWords: Uint32Array;
+  /** What is not a sum of the account that is being written. */
+  private readonly fields = new RecordWriter();
 
   /**
    * @param idsPath the file of facts, which is cut to `idsBytes`: what lies beyond is of a round that was never finished
@@ -153,7 +163,9 @@ export class Round implements ReplayTarget {
   private addAccount(view: RecordView, tenant: Tenant, lsn: number, route: number, hash: number): void {
     const { state } = this;
     if (view.kind === RecordKind.account) {
-      this.note(state.addAccount(view, tenant, hash, lsn), route, hash, Change.created);
+      const created = state.addAccount(view, tenant, hash, lsn);
+      this.note(created, route, hash, Change.created);
+      this.addName(tenant.name, view.bytes, view.idAt, view.idLength);
       return;
     }
     let row = state.accounts.find(hash, tenant.number, view.bytes, view.idAt, view.idLength);
@@ -181,6 +193,7 @@ export class Round implements ReplayTarget {
   ): number {
     const row = this.state.accounts.add(hash, tenant.number, view.bytes, at, length, 0, '', 0, 0);
     this.note(row, route, hash, 0);
+    this.addName(tenant.name, view.bytes, at, length);
     return row;
   }
 
@@ -194,6 +207,22 @@ export class Round implements ReplayTarget {
     this.notes[at + NOTE_ROUTE] = route;
     this.notes[at + NOTE_HASH] = hash;
     this.notes[at + NOTE_CHANGE] = change;
+    this.notes[at + NOTE_NAME] = this.namesEnd;
+  }
+
+  private addName(tenant: Uint8Array, bytes: Uint8Array, at: number, length: number): void {
+    let end = this.namesEnd;
+    if (end + 2 + tenant.length + length > this.names.length) {
+      const bigger = new Uint8Array(this.names.length * 2);
+      bigger.set(this.names);
+      this.names = bigger;
+    }
+    const { names } = this;
+    names[end++] = tenant.length;
+    for (let i = 0; i < tenant.length; i++) names[end++] = tenant[i]!;
+    names[end++] = length;
+    for (let i = 0; i < length; i++) names[end++] = bytes[at + i]!;
+    this.namesEnd = end;
   }
 
   /** Packs a fact about the id in {@link fp} as the table of ids does. */
@@ -262,23 +291,24 @@ export class Round implements ReplayTarget {
 
   private writeAccounts(block: BlockWriter, shouldStop: () => boolean): void {
     const { accounts } = this.state;
-    const tenants = Array.from(this.state.knownTenants(), (tenant) =>
-      Buffer.from(tenant.name).toString('latin1'),
-    );
+    const { notes, names } = this;
     const change = new AccountChange();
+    const { sums } = change;
     block.start(BlockKind.accounts);
-    for (const row of this.sortedRows(tenants)) {
+    for (const row of this.sortedRows()) {
       if (block.end === 0 && shouldStop()) throw new Stopped('stopped');
-      change.route = this.notes[row * NOTE + NOTE_ROUTE]!;
-      change.hash = this.notes[row * NOTE + NOTE_HASH]!;
+      const note = row * NOTE;
+      const nameAt = notes[note + NOTE_NAME]!;
+      const nameEnd = row + 1 < accounts.count ? notes[note + NOTE + NOTE_NAME]! : this.namesEnd;
+      change.route = notes[note + NOTE_ROUTE]!;
+      change.hash = notes[note + NOTE_HASH]!;
       change.lsn = accounts.lsn(row);
-      change.tenant = tenants[accounts.tenant(row)]!;
-      change.id = accounts.name(row);
-      change.debits = accounts.debitsPosted(row);
-      change.credits = accounts.creditsPosted(row);
-      change.debitsPending = accounts.debitsPending(row);
-      change.creditsPending = accounts.creditsPending(row);
-      change.presence = this.notes[row * NOTE + NOTE_CHANGE]!;
+      change.name.over(names, nameAt, nameEnd - nameAt);
+      sums[0] = accounts.debitsPosted(row);
+      sums[1] = accounts.creditsPosted(row);
+      sums[2] = accounts.debitsPending(row);
+      sums[3] = accounts.creditsPending(row);
+      change.presence = notes[note + NOTE_CHANGE]!;
       if (change.presence !== 0) this.describe(change, row);
       change.write(block);
     }
@@ -287,42 +317,59 @@ export class Round implements ReplayTarget {
   /** Completes a change by what is not a sum. */
   private describe(change: AccountChange, row: number): void {
     const { accounts } = this.state;
+    const { fields } = this;
     const flags = accounts.flags(row);
-    change.min = accounts.min(row);
-    change.max = accounts.max(row);
-    change.flags = (flags & FROZEN ? 1 : 0) | (flags & CLOSED ? 2 : 0);
-    change.group = accounts.group(row);
-    change.metadata = accounts.metadata(row);
-    if ((change.presence & Change.created) === 0) return;
-    change.type = accounts.type(row);
-    change.currency = accounts.currency(row);
-    change.c0 = accounts.createdHash(row, 0);
-    change.c1 = accounts.createdHash(row, 1);
-    change.presence =
-      Change.created |
-      (flags & HAS_MIN ? Change.min : 0) |
-      (flags & HAS_MAX ? Change.max : 0) |
-      (change.flags !== 0 ? Change.flags : 0) |
-      (change.group !== '' ? Change.group : 0) |
-      (change.metadata !== '' ? Change.metadata : 0);
+    if ((change.presence & Change.created) !== 0) {
+      change.presence =
+        Change.created |
+        (flags & HAS_MIN ? Change.min : 0) |
+        (flags & HAS_MAX ? Change.max : 0) |
+        (flags & (FROZEN | CLOSED) ? Change.flags : 0) |
+        (accounts.group(row) !== '' ? Change.group : 0) |
+        (accounts.metadata(row) !== '' ? Change.metadata : 0);
+    }
+    fields.start();
+    if (change.has(Change.created)) {
+      fields.u8(accounts.type(row));
+      fields.text(accounts.currency(row));
+      fields.u32(accounts.createdHash(row, 0));
+      fields.u32(accounts.createdHash(row, 1));
+    }
+    let at = this.field(change.created, 0);
+    if (change.has(Change.min)) fields.i64(accounts.min(row));
+    at = this.field(change.min, at);
+    if (change.has(Change.max)) fields.i64(accounts.max(row));
+    at = this.field(change.max, at);
+    if (change.has(Change.flags)) fields.u8((flags & FROZEN ? 1 : 0) | (flags & CLOSED ? 2 : 0));
+    at = this.field(change.flags, at);
+    if (change.has(Change.group)) fields.text(accounts.group(row));
+    at = this.field(change.group, at);
+    if (change.has(Change.metadata)) fields.long(Buffer.from(accounts.metadata(row)));
+    this.field(change.metadata, at);
+  }
+
+  /** Makes a field what was written from `at` on. @returns where it ends */
+  private field(span: Span, at: number): number {
+    const { bytes, at: end } = this.fields;
+    span.over(bytes, at, end - at);
+    return end;
   }
 
   /**
    * Rows in the order of `compareAccounts`. By route first, as numbers that carry the row in their low bits (2^21 rows at most, which the
    * limit of a round makes sure of): 40 ms for 400,000 rows and 250 ms with a comparing function. Those of one route then among themselves.
    */
-  private sortedRows(tenants: readonly string[]): Uint32Array {
-    const { accounts } = this.state;
-    const { count } = accounts;
+  private sortedRows(): Uint32Array {
+    const { notes, names } = this;
+    const { count } = this.state.accounts;
     if (count > ROWS_MAX) throw new RangeError(`${count} accounts in one round`);
     const keys = new Float64Array(count);
-    for (let row = 0; row < count; row++) keys[row] = this.notes[row * NOTE + NOTE_ROUTE]! * ROWS_MAX + row;
+    for (let row = 0; row < count; row++) keys[row] = notes[row * NOTE + NOTE_ROUTE]! * ROWS_MAX + row;
     keys.sort();
     const rows = Uint32Array.from(keys, (key) => key % ROWS_MAX);
     const compare = (a: number, b: number): number =>
-      this.notes[a * NOTE + NOTE_HASH]! - this.notes[b * NOTE + NOTE_HASH]! ||
-      compareText(tenants[accounts.tenant(a)]!, tenants[accounts.tenant(b)]!) ||
-      compareText(accounts.name(a), accounts.name(b));
+      notes[a * NOTE + NOTE_HASH]! - notes[b * NOTE + NOTE_HASH]! ||
+      compareNames(names, notes[a * NOTE + NOTE_NAME]!, names, notes[b * NOTE + NOTE_NAME]!);
     for (let from = 0; from < count; ) {
       let to = from + 1;
       while (to < count && routeOf(keys[to]!) === routeOf(keys[from]!)) to++;
@@ -386,8 +433,4 @@ export function writeReversal(
 
 function sortedKeys(map: ReadonlyMap<number, unknown>): Float64Array {
   return Float64Array.from(map.keys()).sort();
-}
-
-function compareText(a: string, b: string): number {
-  return a < b ? -1 : a > b ? 1 : 0;
 }
