@@ -6,7 +6,7 @@ import { applyPlan, fillPlan } from '../engine/ledger.js';
 import { Has, RecordKind, type RecordView, RecordWriter } from '../engine/record.js';
 import { Replayer, type ReplayTarget } from '../engine/replay.js';
 import { ID_KINDS, State, type Tenant } from '../engine/state.js';
-import { type Batch, forEachRecord } from './batch.js';
+import { BATCH_HEADER_BYTES, type Batch } from './batch.js';
 import { BlockKind, BlockWriter, CheckpointFault, Stopped } from './checkpoint-block.js';
 import {
   AccountChange,
@@ -113,10 +113,8 @@ export class Round implements ReplayTarget {
 
   /** Adds a batch. @throws when a record cannot be what was written */
   add(batch: Batch): void {
-    const { replayer } = this;
-    replayer.over(batch.bytes);
-    forEachRecord(batch, (_bytes, offset, _size, lsn) => replayer.add(offset, lsn));
-    replayer.flush();
+    const { bytes, firstLsn } = batch;
+    this.replayer.replay(bytes, BATCH_HEADER_BYTES, firstLsn, 0, Number.MAX_SAFE_INTEGER);
   }
 
   /** LSN of the record that was looked at last, for errors. */

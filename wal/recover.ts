@@ -1,6 +1,6 @@
 import { Replayer } from '../engine/replay.js';
 import type { State } from '../engine/state.js';
-import { type Batch, forEachRecord, NO_HASH } from './batch.js';
+import { BATCH_HEADER_BYTES, type Batch, NO_HASH } from './batch.js';
 import { damagedRecord } from './checkpoint.js';
 import { CheckpointFault } from './checkpoint-block.js';
 import { NO_CHECKPOINT, readRuns } from './checkpoint-files.js';
@@ -126,11 +126,7 @@ function replayBatch(
   disk: Disk,
 ): void {
   try {
-    replayer.over(batch.bytes);
-    forEachRecord(batch, (_bytes, offset, _size, lsn) => {
-      if (lsn > fromLsn && lsn <= toLsn) replayer.add(offset, lsn);
-    });
-    replayer.flush();
+    replayer.replay(batch.bytes, BATCH_HEADER_BYTES, batch.firstLsn, fromLsn, toLsn);
   } catch (error) {
     throw damagedRecord(data, batch, replayer.lsn, error as Error, disk);
   }

@@ -16,10 +16,28 @@ import type { CheckpointerData, CheckpointerStart } from '../ledger/wiring.js';
 const LOOK_EVERY_MS = 250;
 /** Below the threads that answer: at full load it falls behind, about a tenth of a processor is left to it, and catches up afterwards. */
 const NICENESS = 10;
+/**
+ * It works in short pieces: who is woken on its processor waits for the end of a piece, and not for the scheduler's next tick. Beside three
+ * threads that together take 1.7 of two processors, 30 ms of work in one piece made p99.9 of their waking 2.6 to 3.1 ms, in pieces 1.5 to 1.9 ms,
+ * and 1.5 ms is what it is without.
+ */
+const PIECE_MS = 0.5;
+const PAUSE_MS = 0.5;
 
 const { data, wiring, lsn, records } = workerData as CheckpointerData;
 const control = new Control(wiring.control);
-const shouldStop = () => control.stopStage() !== 0;
+/** To wait on: nothing ever wakes who does. */
+const bed = new Int32Array(new SharedArrayBuffer(4));
+let pieceFromMs = performance.now();
+
+/** Asked often by who is at work: also the place for a pause. */
+function shouldStop(): boolean {
+  if (performance.now() - pieceFromMs >= PIECE_MS) {
+    Atomics.wait(bed, 0, 0, PAUSE_MS);
+    pieceFromMs = performance.now();
+  }
+  return control.stopStage() !== 0;
+}
 
 checkTail(data, lsn);
 yieldToOthers();
@@ -35,6 +53,8 @@ parentPort!.on('message', (message: CheckpointerStart | 'close') => {
   }
   begin(message.rebuild);
 });
+
+const now = (): number => performance.now();
 
 function begin(rebuild: boolean): void {
   let checkpointer: Checkpointer;
@@ -58,7 +78,7 @@ function open(rebuild: boolean): Checkpointer {
 function run(checkpointer: Checkpointer): void {
   const rounds = new CheckpointRounds(checkpointer, records, shouldStop, complain);
   const look = (): void => {
-    const { isMore, wasTried } = rounds.step(control.durableLsn(), performance.now());
+    const { isMore, wasTried } = rounds.step(control.durableLsn(), now);
     if (wasTried) parentPort!.postMessage(checkpointer.position.lsn);
     timer = setTimeout(look, isMore ? 0 : LOOK_EVERY_MS);
   };

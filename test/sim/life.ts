@@ -297,7 +297,7 @@ export class Life {
     );
     const step = (): number => {
       const before = checkpointer.position.lsn;
-      const { isMore } = rounds.step(control.durableNow, around.monotonicMs());
+      const { isMore } = rounds.step(control.durableNow, () => around.monotonicMs());
       if (checkpointer.position.lsn < before) around.checkpointLost();
       return isMore ? 0 : LOOK_EVERY_MS;
     };
