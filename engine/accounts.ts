@@ -112,12 +112,25 @@ export class Accounts {
     const { index, names } = this;
     let sum = 0;
     for (let i = 0; i < n; i++) rows[i] = index.peek(hashes[i]!);
-    for (let i = 0; i < n; i++) rows[i] = rows[i]! < 0 ? -1 : this.word(rows[i]!, NAME);
+    for (let i = 0; i < n; i++) {
+      const row = rows[i]!;
+      rows[i] = row < 0 ? -1 : this.word(row, NAME);
+      // Rows seldom begin where a cache line does: their sums are on another one than the name.
+      if (row >= 0) sum ^= this.word(row, 0);
+    }
     for (let i = 0; i < n; i++) {
       const name = rows[i]!;
       if (name !== -1) sum ^= names[name >>> NAME_SHIFT]![name & NAME_MASK]!;
     }
     return sum;
+  }
+
+  /** Until {@link endFill} accounts are only added, and none is looked up. See `IndexTable`. */
+  beginFill(): void {
+    this.index.beginFill();
+  }
+  endFill(): void {
+    this.index.endFill();
   }
 
   /** Adds an account; the caller has made sure that it is new. @returns its row */

@@ -98,6 +98,17 @@ export class IdTable {
     return entry;
   }
 
+  /** Until {@link endFill} facts are only added, and none is looked up unless {@link settleFill} comes before. See `IndexTable`. */
+  beginFill(): void {
+    this.index.beginFill();
+  }
+  settleFill(): void {
+    this.index.settleFill();
+  }
+  endFill(): void {
+    this.index.endFill();
+  }
+
   /** Remembers a fact from its packed words, as {@link copy} gives them. @returns its entry */
   addPacked(words: Uint32Array, at: number): number {
     const place = this.count & SEGMENT_MASK;

@@ -149,7 +149,7 @@ describe('a checkpoint', () => {
         amount: 1,
         debit: '{b}:house',
         credit: '{a}:cash',
-        pending: { expires_in: 1 },
+        pending: { expires_in: 4 },
       }),
     );
     must(await session.transaction({ ...sale, id: 'held', amount: 30, pending: true }));

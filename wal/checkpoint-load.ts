@@ -45,11 +45,8 @@ export function loadCheckpoint(
   }
 }
 
-/**
- * Accounts and ids that are looked up ahead, see `Replayer`.
- */
+/** Accounts that are looked up ahead, see `Replayer`. */
 const ACCOUNTS_WARMED = 64;
-const IDS_WARMED = 256;
 
 class Loader {
   private readonly change = new AccountChange();
@@ -59,8 +56,8 @@ class Loader {
   private tenant: Tenant | undefined;
   private currency = '';
   private currencyBytes: Uint8Array = Buffer.alloc(0);
-  private readonly hashes = new Uint32Array(IDS_WARMED);
-  private readonly rows = new Int32Array(IDS_WARMED);
+  private readonly hashes = new Uint32Array(ACCOUNTS_WARMED);
+  private readonly rows = new Int32Array(ACCOUNTS_WARMED);
   /** Keeps the fetches from being left out as useless. */
   fetched = 0;
   /** Open holds of this shard by LSN: fingerprint, presence and payload of each. */
@@ -79,9 +76,17 @@ class Loader {
   }
 
   load(data: string, runs: readonly Run[]): void {
+    const { ids, accounts } = this.state;
+    const [first, ...later] = runs;
     const last = runs.at(-1)!;
+    ids.beginFill();
     this.loadIds(idsPath(data), last.idsBytes, last.ids);
-    for (const run of runs) this.loadRun(run);
+    ids.endFill();
+    // Every account that the first run speaks of is made by it.
+    accounts.beginFill();
+    this.loadRun(first!);
+    accounts.endFill();
+    for (const run of later) this.loadRun(run);
     for (const [lsn, entry] of this.holds) this.openHold(lsn, entry);
   }
 
@@ -105,18 +110,12 @@ class Loader {
   }
 
   private takeIds(words: Uint32Array): void {
-    const { state, hashes } = this;
+    const { state } = this;
     const { ids, shards } = state;
-    for (let from = 0; from < words.length; from += IDS_WARMED * ID_ENTRY_WORDS) {
-      const to = Math.min(words.length, from + IDS_WARMED * ID_ENTRY_WORDS);
-      let n = 0;
-      for (let at = from; at < to; at += ID_ENTRY_WORDS) hashes[n++] = words[at + 1]!;
-      this.fetched ^= ids.warm(hashes, n);
-      for (let at = from; at < to; at += ID_ENTRY_WORDS) {
-        if (shards > 1 && !state.owns(words[at]!)) continue;
-        if (words[at + 5]! >>> 16 === IdKind.reversedBy) this.takeReversedBy(words, at);
-        else ids.addPacked(words, at);
-      }
+    for (let at = 0; at < words.length; at += ID_ENTRY_WORDS) {
+      if (shards > 1 && !state.owns(words[at]!)) continue;
+      if (words[at + 5]! >>> 16 === IdKind.reversedBy) this.takeReversedBy(words, at);
+      else ids.addPacked(words, at);
     }
   }
 
@@ -125,6 +124,7 @@ class Loader {
     const { state, fp } = this;
     for (let i = 0; i < 4; i++) fp[i] = words[at + i]!;
     const lsn = words[at + 4]! + (words[at + 5]! & 0xffff) * 4294967296;
+    state.ids.settleFill();
     state.addReversal(this.known(fp), fp, lsn, 0, [], []);
   }
 
@@ -165,11 +165,10 @@ class Loader {
   private takeAccounts(block: Block, isFirst: boolean): void {
     const { change, low, high } = this;
     const { bytes, view, length } = block;
-    this.warmAccounts(block, 0);
-    for (let at = 0, left = ACCOUNTS_WARMED; at < length; left--) {
-      if (left === 0) {
+    for (let at = 0, warmed = 0; at < length; warmed--) {
+      if (!isFirst && warmed === 0) {
         this.warmAccounts(block, at);
-        left = ACCOUNTS_WARMED;
+        warmed = ACCOUNTS_WARMED;
       }
       const route = view.getUint32(at + ENTRY_ROUTE, true);
       if (route < low || route > high) {

@@ -243,8 +243,8 @@ export const MUTATIONS: readonly Mutation[] = [
     costs: 'after a restart an old sale is booked again',
     edits: one(
       'wal/checkpoint-load.js',
-      'else\n                    ids.addPacked(words, at);',
-      'else if (words[at + 5] >>> 16 !== IdKind.posted)\n                    ids.addPacked(words, at);',
+      'else\n                ids.addPacked(words, at);',
+      'else if (words[at + 5] >>> 16 !== IdKind.posted)\n                ids.addPacked(words, at);',
     ),
   },
   {
