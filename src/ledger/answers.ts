@@ -7,19 +7,56 @@ import type { Permission } from '../session.js';
 import type { Fault } from './encoder.js';
 import type { Handler } from './front.js';
 
-/** An answer, copied out of its ring. */
-export interface Answer {
-  readonly code: number;
-  readonly flags: number;
-  readonly n: number;
-  readonly lsn: number;
-  readonly payload: Uint8Array;
+/** What an answer says, and where its payload lies. */
+export class Answer {
+  code = 0;
+  flags = 0;
+  n = 0;
+  lsn = 0;
+  private view = NOTHING;
+  private at = 0;
+  private payloadBytes = 0;
+
+  /** Shows the answer at `m` of a ring. Its payload is valid as long as the ring's bytes. */
+  over(ring: RingConsumer, m: number): this {
+    this.code = ring.bytes[m + Result.code]!;
+    this.flags = ring.bytes[m + Result.flags]!;
+    this.n = ring.bytes[m + Result.n]!;
+    this.lsn = ring.f64[(m + Result.lsn) >> 3]!;
+    this.view = ring.view;
+    this.at = m + Result.header;
+    this.payloadBytes = ring.u32[(m + Result.payloadBytes) >> 2]!;
+    return this;
+  }
+
+  get payload(): Uint8Array {
+    return new Uint8Array(this.view.buffer, this.view.byteOffset + this.at, this.payloadBytes);
+  }
+
+  /** The balance of the account of a leg, as the answer to a transaction has them. */
+  balance(leg: number): bigint {
+    return this.view.getBigInt64(this.at + leg * 8, true);
+  }
+
+  /** Takes the payload out of the ring. */
+  keep(): this {
+    this.view = new DataView(this.payload.slice().buffer);
+    this.at = 0;
+    return this;
+  }
 }
 
-/** One command whose answer resolves a promise. */
-export class Call implements Handler {
-  readonly promise: Promise<Answer>;
-  private resolve!: (answer: Answer) => void;
+const NOTHING: DataView = new DataView(new ArrayBuffer(0));
+
+/** An answer, copied out of its ring. */
+export function copyAnswer(ring: RingConsumer, m: number): Answer {
+  return new Answer().over(ring, m).keep();
+}
+
+/** One command that resolves a promise when it is answered. */
+export abstract class Call<T> implements Handler {
+  readonly promise: Promise<T>;
+  protected resolve!: (result: T | Promise<T>) => void;
 
   constructor() {
     this.promise = new Promise((resolve) => {
@@ -27,20 +64,14 @@ export class Call implements Handler {
     });
   }
 
+  abstract done(tag: number, ring: RingConsumer, m: number): void;
+}
+
+/** Gives the answer as it is. */
+export class AnswerCall extends Call<Answer> {
   done(_tag: number, ring: RingConsumer, m: number): void {
     this.resolve(copyAnswer(ring, m));
   }
-}
-
-export function copyAnswer(ring: RingConsumer, m: number): Answer {
-  const payloadBytes = ring.u32[(m + Result.payloadBytes) >> 2]!;
-  return {
-    code: ring.bytes[m + Result.code]!,
-    flags: ring.bytes[m + Result.flags]!,
-    n: ring.bytes[m + Result.n]!,
-    lsn: ring.f64[(m + Result.lsn) >> 3]!,
-    payload: ring.bytes.slice(m + Result.header, m + Result.header + payloadBytes),
-  };
 }
 
 export const OVERLOADED: Refusal = { ok: false, code: 'overloaded', detail: CODES.overloaded.title };

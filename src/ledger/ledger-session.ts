@@ -21,23 +21,25 @@ import type {
 } from '../../engine/types.js';
 import type { Caller, CompactSink, Permission, Session } from '../session.js';
 import { encodeAccount, encodeAccountUpdate } from './account-requests.js';
-import { type Answer, Call, forbidden, OVERLOADED, outOfReach, refusal, refusalOf } from './answers.js';
-import { BatchRun } from './batch-run.js';
 import {
-  accountBody,
-  balanceBody,
-  isoTime,
-  type Lookup,
-  parseLookup,
-  statusOf,
-  transactionBody,
-} from './bodies.js';
+  type Answer,
+  AnswerCall,
+  type Call,
+  forbidden,
+  OVERLOADED,
+  outOfReach,
+  refusal,
+  refusalOf,
+} from './answers.js';
+import { BatchRun } from './batch-run.js';
+import { accountBody, balanceBody, type Lookup, parseLookup, transactionBody } from './bodies.js';
 import { type CallerPrefix, CommandEncoder, type Fault, READ_RESULT_BYTES } from './encoder.js';
 import type { Fact, FactReader } from './facts.js';
 import { isPlainObject } from './fields.js';
 import type { Front, Handler } from './front.js';
 import { encodeCompact, encodeEnd, encodeQuestion, encodeTransaction } from './requests.js';
 import { reverse } from './reversals.js';
+import { TransactionCall, transactionReply } from './transaction-replies.js';
 
 /** What a session stands on: one front, and the reader of stored records. */
 export interface SessionHost {
@@ -103,74 +105,26 @@ export class LedgerSession implements Session {
 
   /** Sends what the encoder holds. @returns the answer, or the refusal when too much is in flight */
   call(): Promise<Answer> | Refusal {
-    const call = new Call();
-    return this.host.front.send(encoder, call, 0) ? call.promise : OVERLOADED;
+    return this.give(new AnswerCall()) ?? OVERLOADED;
   }
 
-  async transaction(body: TransactionInput): Promise<Outcome<TransactionReply>> {
+  /** Sends what the encoder holds. @returns the call's promise, or undefined when too much is in flight */
+  private give<T>(call: Call<T>): Promise<T> | undefined {
+    return this.host.front.send(encoder, call, 0) ? call.promise : undefined;
+  }
+
+  /** Not async, nor is what it calls: a promise and its turn cost as much as all checks of the body. */
+  transaction(body: TransactionInput): Promise<Outcome<TransactionReply>> {
     const fault = encodeTransaction(encoder, this.prefix, body, this.host.now());
-    if (fault !== undefined) return refusal(fault);
+    if (fault !== undefined) return Promise.resolve(refusal(fault));
     const denied = this.denied('transactions:create');
-    if (denied !== undefined) return denied;
-    const answer = this.call();
-    if ('ok' in answer) return answer;
-    return this.transactionReply(body.id, accountsOf(body), encoder.op === Op.pending, await answer);
-  }
-
-  /** The reply to a transaction that was decided. */
-  async transactionReply(
-    id: string,
-    accounts: readonly string[],
-    isPending: boolean,
-    answer: Answer,
-  ): Promise<Outcome<TransactionReply>> {
-    const { code, lsn } = answer;
-    if (code > CODES.duplicate.n) return refusalOf(answer);
-    const committed_at = isoTime(await this.timeOf(lsn));
-    if (code === CODES.duplicate.n) {
-      const status = statusOf(answer.n, 0);
-      return { ok: true, created: false, body: { id, status, lsn, committed_at, duplicate: true } };
-    }
-    const balances = await this.balances(accounts, answer);
-    return {
-      ok: true,
-      created: true,
-      body: { id, status: isPending ? 'pending' : 'posted', lsn, committed_at, balances },
-    };
-  }
-
-  /** Balances by account: those that came with the answer, or each read where it is owned. */
-  private async balances(
-    accounts: readonly string[],
-    answer: Answer,
-  ): Promise<{ [account: string]: bigint }> {
-    const balances: { [account: string]: bigint } = {};
-    const put = (account: string, value: bigint) =>
-      // An account may be called __proto__.
-      Object.defineProperty(balances, account, {
-        value,
-        enumerable: true,
-        configurable: true,
-        writable: true,
-      });
-    if ((answer.flags & ResultFlag.partial) === 0) {
-      const view = new DataView(answer.payload.buffer, answer.payload.byteOffset);
-      accounts.forEach((account, leg) => {
-        put(account, view.getBigInt64(leg * 8, true));
-      });
-    } else {
-      const distinct = [...new Set(accounts)];
-      const bodies = await Promise.all(distinct.map((account) => this.readAccount(account)));
-      distinct.forEach((account, i) => {
-        const body = bodies[i]!;
-        if ('balance' in body) put(account, body.balance);
-      });
-    }
-    return balances;
+    if (denied !== undefined) return Promise.resolve(denied);
+    const call = new TransactionCall(this, body.id, accountsOf(body), encoder.op === Op.pending);
+    return this.give(call) ?? Promise.resolve(OVERLOADED);
   }
 
   /** The account as it stands, without asking for permission. Waits for a place if too much is in flight. */
-  private async readAccount(account: string): Promise<AccountBody | Refusal> {
+  async readAccount(account: string): Promise<AccountBody | Refusal> {
     for (;;) {
       const fault = encodeQuestion(encoder, this.prefix, Op.readAccount, account);
       if (fault !== undefined) return refusal(fault);
@@ -183,10 +137,6 @@ export class LedgerSession implements Session {
       const read = await answer;
       return read.code === CODES.ok.n ? accountBody(read.payload, account, read.lsn) : refusalOf(read);
     }
-  }
-
-  private async timeOf(lsn: number): Promise<number> {
-    return this.host.front.timeOf(lsn) ?? (await this.host.reader.fetch([lsn]))[0]!.timeMs;
   }
 
   async batch(body: {
@@ -216,7 +166,7 @@ export class LedgerSession implements Session {
         if (answer === undefined) return;
         const input = list[i] as TransactionInput;
         const isPending = input.pending !== undefined && input.pending !== false;
-        const outcome = await this.transactionReply(input.id, accountsOf(input), isPending, answer);
+        const outcome = await transactionReply(this, input.id, accountsOf(input), isPending, answer);
         results[i] = outcome.ok ? { ok: true, ...outcome.body } : { ...outcome, id: input.id };
       }),
     );
@@ -463,8 +413,8 @@ function codeOf(refused: Refusal | undefined): number {
 
 const ENTRY_FAULT: Fault = { code: 'invalid_request', detail: 'an entry of a compact batch is an array' };
 /** The accounts of a sound transaction, by leg. */
-function accountsOf(body: TransactionInput): readonly string[] {
-  return body.postings?.map((posting) => posting.account) ?? [body.debit!, body.credit!];
+function accountsOf({ postings, debit, credit }: TransactionInput): readonly string[] {
+  return postings === undefined ? [debit!, credit!] : postings.map((posting) => posting.account);
 }
 
 function entryId(entry: unknown): { id?: string } {

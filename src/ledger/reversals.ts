@@ -8,6 +8,7 @@ import type { CommandEncoder, Fault } from './encoder.js';
 import { viewOf } from './facts.js';
 import type { LedgerSession } from './ledger-session.js';
 import { encodeReversal, putReversal, type ReversalPart, type ReversedLeg } from './requests.js';
+import { transactionReply } from './transaction-replies.js';
 
 /**
  * Reverses a posted transaction, or part of it. The postings to mirror are in the log, so they are read first; how much of them remains is
@@ -66,7 +67,7 @@ export async function reverse(
     }
     if (answer.code === CODES.invalid_request.n) return refusal(NO_SUCH_LEG);
     const accounts = legs.map((leg) => leg.account);
-    return session.transactionReply(body.id, accounts, false, answer);
+    return transactionReply(session, body.id, accounts, false, answer);
   }
 }
 
