@@ -1,5 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import type { PartInput, TransactionInput } from '../engine/types.js';
+import { OVERLOADED } from '../src/ledger/answers.js';
+import type { LedgerSession } from '../src/ledger/ledger-session.js';
 import { accounts, answer, balanceAt, codeOf, move, must, refusal, shopsOf } from './support/ledger.js';
 
 /** The contract on reversals. */
@@ -175,6 +177,22 @@ describe('a reversal', () => {
     refusal(await session.reverse('spend', { id: 'r2' }), 'limit_exceeded');
     refusal(await session.status('r2'), 'transaction_not_found');
     expect(codeOf(await session.reverse('spend', { id: 'r2', amount: 70 }))).toBe('ok');
+  });
+
+  test('that another one overtook takes what remains now, however much is in flight', async () => {
+    const { session, as } = await opened();
+    await session.transaction(SALE);
+    const late = session as LedgerSession;
+    const look = late.lookup.bind(late);
+    let looks = 0;
+    late.lookup = async (id, waits) => {
+      looks++;
+      if (looks === 2 && waits !== true) return OVERLOADED;
+      const found = await look(id, waits);
+      if (looks === 1) must(await as('bob').reverse('t1', { id: 'r1', amount: 30 }));
+      return found;
+    };
+    expect(must(await late.reverse('t1', { id: 'r2' })).balances).toEqual({ till: 0n, sales: 0n });
   });
 
   test('that was refused takes nothing from the original', async () => {

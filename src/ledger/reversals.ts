@@ -62,7 +62,7 @@ export async function reverse(
     const answer = await call;
     if (answer.code > CODES.duplicate.n && refused === 0) {
       // What was asked for may have been more than remained by then, so that the refusal speaks of a division nobody asked for.
-      const now = await session.lookup(original);
+      const now = await session.lookup(original, true);
       if (!('ok' in now) && !('ok' in known) && String(now.sums) !== String(known.lookup.sums)) continue;
     }
     if (answer.code === CODES.invalid_request.n) return refusal(NO_SUCH_LEG);
