@@ -28,72 +28,62 @@ export function isoTime(ms: number): string {
   return lastIso;
 }
 
+/** Where the texts of an account's answer begin: currency, group, metadata. */
+const TEXTS_AT = 50;
+
 /** An account's answer: its sums and properties, true at `lsn`. */
 export function accountBody(payload: Uint8Array, id: string, lsn: number): AccountBody {
   const view = new DataView(payload.buffer, payload.byteOffset, payload.byteLength);
-  const sums = [0, 8, 16, 24, 32, 40].map((at) => view.getBigInt64(at, true));
-  const [debits, credits, debitsPending, creditsPending, min, max] = sums as [
-    bigint,
-    bigint,
-    bigint,
-    bigint,
-    bigint,
-    bigint,
-  ];
-  const type = payload[48]!;
+  const balance = balanceBody(payload, id, lsn);
   const flags = payload[49]!;
-  let at = 50;
-  const text = (): string => {
-    const length = payload[at]!;
-    const value = Buffer.from(payload.buffer, payload.byteOffset + at + 1, length).toString('latin1');
-    at += 1 + length;
-    return value;
-  };
-  const currency = text();
-  const group = text();
+  const groupAt = TEXTS_AT + 1 + payload[TEXTS_AT]!;
+  const group = textAt(payload, groupAt);
+  const metadataAt = groupAt + 1 + payload[groupAt]!;
   const metadata = Buffer.from(
     payload.buffer,
-    payload.byteOffset + at + 2,
-    view.getUint16(at, true),
+    payload.byteOffset + metadataAt + 2,
+    view.getUint16(metadataAt, true),
   ).toString('utf8');
-  const isDebitNormal = type < 2;
-  const balance = isDebitNormal ? debits - credits : credits - debits;
-  const outflow = isDebitNormal ? creditsPending : debitsPending;
-  const hasMin = (flags & AccountFlag.hasMin) !== 0;
   return {
     id,
-    account: id,
-    currency,
-    type: ACCOUNT_TYPES[type]!,
-    balance,
-    available: hasMin ? balance - min - outflow : null,
-    debits_posted: debits,
-    credits_posted: credits,
-    debits_pending: debitsPending,
-    credits_pending: creditsPending,
-    min_balance: hasMin ? min : null,
-    max_balance: flags & AccountFlag.hasMax ? max : null,
+    ...balance,
+    type: ACCOUNT_TYPES[payload[48]!]!,
+    min_balance: flags & AccountFlag.hasMin ? view.getBigInt64(32, true) : null,
+    max_balance: flags & AccountFlag.hasMax ? view.getBigInt64(40, true) : null,
     frozen: (flags & AccountFlag.frozen) !== 0,
     closed: (flags & AccountFlag.closed) !== 0,
     ...(group === '' ? {} : { group }),
     ...(metadata === '' ? {} : { metadata: JSON.parse(metadata) as Metadata }),
+  };
+}
+
+/** The part of an account's answer that is its balance. */
+export function balanceBody(payload: Uint8Array, id: string, lsn: number): BalanceBody {
+  const view = new DataView(payload.buffer, payload.byteOffset, payload.byteLength);
+  const debits = view.getBigInt64(0, true);
+  const credits = view.getBigInt64(8, true);
+  const debitsPending = view.getBigInt64(16, true);
+  const creditsPending = view.getBigInt64(24, true);
+  const isDebitNormal = payload[48]! < 2;
+  const balance = isDebitNormal ? debits - credits : credits - debits;
+  const outflow = isDebitNormal ? creditsPending : debitsPending;
+  const hasMin = (payload[49]! & AccountFlag.hasMin) !== 0;
+  return {
+    account: id,
+    currency: textAt(payload, TEXTS_AT),
+    balance,
+    available: hasMin ? balance - view.getBigInt64(32, true) - outflow : null,
+    debits_posted: debits,
+    credits_posted: credits,
+    debits_pending: debitsPending,
+    credits_pending: creditsPending,
     lsn,
   };
 }
 
-/** The part of an account's body that is its balance. */
-export function balanceBody(account: AccountBody): BalanceBody {
-  return {
-    account: account.account,
-    currency: account.currency,
-    balance: account.balance,
-    available: account.available,
-    debits_posted: account.debits_posted,
-    credits_posted: account.credits_posted,
-    debits_pending: account.debits_pending,
-    credits_pending: account.credits_pending,
-    lsn: account.lsn,
-  };
+/** A text with its length before it. */
+function textAt(payload: Uint8Array, at: number): string {
+  return Buffer.from(payload.buffer, payload.byteOffset + at + 1, payload[at]!).toString('latin1');
 }
 
 /** What is known of an id: where its facts are. */

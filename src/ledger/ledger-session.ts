@@ -20,6 +20,7 @@ import type {
   TransactionReply,
 } from '../../engine/types.js';
 import type { Caller, CompactSink, Permission, Session } from '../session.js';
+import { AccountCall, type BodyOf } from './account-call.js';
 import { encodeAccount, encodeAccountUpdate } from './account-requests.js';
 import {
   type Answer,
@@ -123,19 +124,13 @@ export class LedgerSession implements Session {
     return this.give(call) ?? Promise.resolve(OVERLOADED);
   }
 
-  /** The account as it stands, without asking for permission. Waits for a place if too much is in flight. */
-  async readAccount(account: string): Promise<AccountBody | Refusal> {
+  /** The account's balance, without asking for permission. Waits for a place if too much is in flight. */
+  async readBalance(account: string): Promise<Outcome<BalanceBody>> {
     for (;;) {
       const fault = encodeQuestion(encoder, this.prefix, Op.readAccount, account);
       if (fault !== undefined) return refusal(fault);
-      encoder.resultBytes = READ_RESULT_BYTES;
-      const answer = this.call();
-      if ('ok' in answer) {
-        await this.host.front.nextTurn();
-        continue;
-      }
-      const read = await answer;
-      return read.code === CODES.ok.n ? accountBody(read.payload, account, read.lsn) : refusalOf(read);
+      if (this.host.front.hasRoom(1)) return this.accountCall(account, balanceBody);
+      await this.host.front.nextTurn();
     }
   }
 
@@ -284,25 +279,21 @@ export class LedgerSession implements Session {
     if (fault !== undefined) return refusal(fault);
     const denied = this.denied('accounts:create');
     if (denied !== undefined) return denied;
-    return this.accountCall(body.id);
+    return this.accountCall(body.id, accountBody);
   }
 
   /** An entry of a batch that was admitted. */
   private async createAdmitted(body: AccountInput): Promise<Outcome<AccountBody>> {
     const fault = encodeAccount(encoder, this.prefix, body);
     if (fault !== undefined) return refusal(fault);
-    return this.barred('accounts:create') ?? this.accountCall(body.id);
+    return this.barred('accounts:create') ?? this.accountCall(body.id, accountBody);
   }
 
-  private async accountCall(id: string): Promise<Outcome<AccountBody>> {
+  /** Sends what the encoder holds about an account. */
+  private accountCall<T>(id: string, bodyOf: BodyOf<T>): Promise<Outcome<T>> {
     encoder.resultBytes = READ_RESULT_BYTES;
-    const isCreation = encoder.op === Op.createAccount;
-    const call = this.call();
-    if ('ok' in call) return call;
-    const answer = await call;
-    if (answer.code !== CODES.ok.n) return { ...refusalOf(answer), account: id };
-    const created = isCreation && (answer.flags & ResultFlag.known) === 0;
-    return { ok: true, created, body: accountBody(answer.payload, id, answer.lsn) };
+    const call = new AccountCall(id, encoder.op === Op.createAccount, bodyOf);
+    return this.give(call) ?? Promise.resolve(OVERLOADED);
   }
 
   async createAccounts(body: {
@@ -320,17 +311,18 @@ export class LedgerSession implements Session {
     return { ok: true, created: false, body: { results } };
   }
 
-  async account(id: string): Promise<Outcome<AccountBody>> {
-    const fault = encodeQuestion(encoder, this.prefix, Op.readAccount, id);
-    if (fault !== undefined) return refusal(fault);
-    const denied = this.denied('accounts:read');
-    if (denied !== undefined) return denied;
-    return this.accountCall(id);
+  account(id: string): Promise<Outcome<AccountBody>> {
+    return this.read(id, accountBody);
   }
 
-  async balance(id: string): Promise<Outcome<BalanceBody>> {
-    const outcome = await this.account(id);
-    return outcome.ok ? { ...outcome, body: balanceBody(outcome.body) } : outcome;
+  balance(id: string): Promise<Outcome<BalanceBody>> {
+    return this.read(id, balanceBody);
+  }
+
+  private read<T>(id: string, bodyOf: BodyOf<T>): Promise<Outcome<T>> {
+    const fault = encodeQuestion(encoder, this.prefix, Op.readAccount, id);
+    const refused = fault === undefined ? this.denied('accounts:read') : refusal(fault);
+    return refused === undefined ? this.accountCall(id, bodyOf) : Promise.resolve(refused);
   }
 
   async updateAccount(id: string, body: AccountUpdateInput): Promise<Outcome<AccountBody>> {
@@ -338,7 +330,7 @@ export class LedgerSession implements Session {
     if (fault !== undefined) return refusal(fault);
     const denied = this.denied('accounts:update');
     if (denied !== undefined) return denied;
-    return this.accountCall(id);
+    return this.accountCall(id, accountBody);
   }
 
   compact(frame: readonly unknown[], sink: CompactSink): boolean {

@@ -96,10 +96,10 @@ function balancesOf(accounts: readonly string[], answer: Answer): Balances {
 async function readBalances(session: LedgerSession, accounts: readonly string[]): Promise<Balances> {
   const balances = newBalances();
   const distinct = [...new Set(accounts)];
-  const bodies = await Promise.all(distinct.map((account) => session.readAccount(account)));
+  const outcomes = await Promise.all(distinct.map((account) => session.readBalance(account)));
   distinct.forEach((account, i) => {
-    const body = bodies[i]!;
-    if ('balance' in body) balances[account] = body.balance;
+    const outcome = outcomes[i]!;
+    if (outcome.ok) balances[account] = outcome.body.balance;
   });
   return balances;
 }
