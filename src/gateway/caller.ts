@@ -26,7 +26,19 @@ export const SUBPROTOCOL = 'kassa.v1';
  * to it; only these headers tell.
  */
 export function isLocalRequest(host: string, origin: string): boolean {
-  return isLocalUrl(`http://${host}`) && (origin === '' || isLocalUrl(origin));
+  return isLocalHost(host) && (origin === '' || isLocalUrl(origin));
+}
+
+let lastHost = '';
+let isLastLocal = false;
+
+/** Clients keep naming the same host, and a URL takes 1.5 µs to parse. */
+function isLocalHost(host: string): boolean {
+  if (host !== lastHost) {
+    isLastLocal = isLocalUrl(`http://${host}`);
+    lastHost = host;
+  }
+  return isLastLocal;
 }
 
 function isLocalUrl(url: string): boolean {

@@ -2,7 +2,7 @@ import { STATUS_CODES } from 'node:http';
 import { CODES } from '../../engine/codes.js';
 import type { Outcome, Refusal } from '../../engine/types.js';
 import { encodeJson } from './json.js';
-import { INTERNAL_FAULT } from './metrics.js';
+import { INTERNAL_FAULT, type Metrics } from './metrics.js';
 import { toProblem } from './refusal.js';
 import type { HttpResponse } from './uws.js';
 
@@ -20,40 +20,39 @@ export type Headers = readonly (readonly [name: string, value: string])[];
 export class Exchange {
   /** Answered, or the client has gone. */
   done = false;
-  private onGone: (() => void) | undefined;
+  private readonly startedAtMs: number;
 
-  /** @param onAnswered called with the number of the answer's code, once, unless the client goes first */
+  /** @param isTimed whether the answer counts as one of a command, whose time is sampled */
   constructor(
     private readonly res: HttpResponse,
-    private readonly onAnswered: (n: number) => void,
+    private readonly metrics: Metrics,
+    isTimed: boolean,
   ) {
+    this.startedAtMs = isTimed && metrics.sample() ? performance.now() : -1;
     res.onAborted(() => {
       this.done = true;
-      this.onGone?.();
     });
   }
 
   /**
    * Collects the body; must be called before the request's handler returns.
    * @param bytesMax bodies beyond it are not kept
-   * @returns the body, or why there is none
+   * @param then takes the body, once, unless the client goes first or was answered. It is valid until that returns
    */
-  readBody(bytesMax: number): Promise<Buffer | 'too_large' | 'gone'> {
-    return new Promise((resolve) => {
-      this.onGone = () => resolve('gone');
-      let chunks: Buffer[] = [];
-      let bytes = 0;
-      this.res.onData((chunk, isLast) => {
-        bytes += chunk.byteLength;
-        if (bytes > bytesMax) {
-          chunks = [];
-          resolve('too_large');
-          return;
-        }
-        // The memory behind the chunk is gone after this call.
-        chunks.push(Buffer.from(new Uint8Array(chunk)));
-        if (isLast) resolve(chunks.length === 1 ? chunks[0]! : Buffer.concat(chunks));
-      });
+  readBody(bytesMax: number, then: (body: Buffer | 'too_large') => void): void {
+    const chunks: Buffer[] = [];
+    let bytes = 0;
+    this.res.onData((chunk, isLast) => {
+      if (this.done) return;
+      bytes += chunk.byteLength;
+      if (bytes > bytesMax) {
+        then('too_large');
+        return;
+      }
+      // The memory behind the chunk is gone after this call: a body in one piece is read within it.
+      const piece = Buffer.from(chunk);
+      if (!isLast) chunks.push(Buffer.from(piece));
+      else then(chunks.length === 0 ? piece : Buffer.concat([...chunks, piece]));
     });
   }
 
@@ -87,11 +86,23 @@ export class Exchange {
   send(status: number, contentType: string, body: string, n: number, headers: Headers = []): void {
     if (this.done) return;
     this.done = true;
-    this.res.cork(() => {
-      this.res.writeStatus(`${status} ${STATUS_CODES[status]}`).writeHeader('Content-Type', contentType);
-      for (const [name, value] of headers) this.res.writeHeader(name, value);
-      this.res.end(body);
+    const { res } = this;
+    res.cork(() => {
+      // uWebSockets.js writes 200 by itself.
+      if (status !== 200) res.writeStatus(statusLine(status));
+      res.writeHeader('Content-Type', contentType);
+      for (const [name, value] of headers) res.writeHeader(name, value);
+      res.end(body);
     });
-    this.onAnswered(n);
+    this.metrics.count('http', n);
+    if (this.startedAtMs >= 0) this.metrics.observe('http', this.startedAtMs);
   }
+}
+
+const STATUS_LINES = new Map(
+  Object.entries(STATUS_CODES).map(([code, text]) => [Number(code), `${code} ${text}`]),
+);
+
+function statusLine(status: number): string {
+  return STATUS_LINES.get(status)!;
 }

@@ -6,17 +6,16 @@ export type BodyRule = 'none' | 'optional' | 'required';
 
 export interface Route {
   readonly method: 'GET' | 'POST' | 'PATCH';
-  /** Segments of the path; `*` takes an id. */
-  readonly path: readonly string[];
+  /** Its third segment is `*` where it takes an id. */
+  readonly path: string;
   readonly body: BodyRule;
   run(session: Session, id: string, body: never): Promise<Outcome<object>>;
 }
 
 function route(method: Route['method'], path: string, body: BodyRule, run: Route['run']): Route {
-  return { method, path: path.split('/').slice(1), body, run };
+  return { method, path, body, run };
 }
 
-/** Fixed paths stand before those with an id in the same place. */
 const ROUTES: readonly Route[] = [
   route('POST', '/v1/transactions', 'required', (session, _, body) => session.transaction(body)),
   route('POST', '/v1/transactions/batch', 'required', (session, _, body) => session.batch(body)),
@@ -31,6 +30,15 @@ const ROUTES: readonly Route[] = [
   route('GET', '/v1/accounts/*/balance', 'none', (session, id) => session.balance(id)),
 ];
 
+const FIXED = byPath(ROUTES.filter(({ path }) => !path.includes('*')));
+const WITH_ID = byPath(ROUTES.filter(({ path }) => path.includes('*')));
+
+function byPath(routes: readonly Route[]): ReadonlyMap<string, readonly Route[]> {
+  const paths = new Map<string, Route[]>();
+  for (const one of routes) paths.set(one.path, [...(paths.get(one.path) ?? []), one]);
+  return paths;
+}
+
 export type Match =
   | { readonly kind: 'route'; readonly route: Route; readonly id: string }
   /** The path exists with these methods only. */
@@ -40,26 +48,30 @@ export type Match =
   | { readonly kind: 'unknown' };
 
 /**
+ * A fixed path goes before one with an id in the same place.
  * @param method upper case
  * @param url path without query
  */
 export function matchRoute(method: string, url: string): Match {
-  const segments = url.split('/').slice(1);
-  const samePath = ROUTES.filter((candidate) => matches(candidate, segments));
-  if (samePath.length === 0) return { kind: 'unknown' };
-  const found = samePath.find((candidate) => candidate.method === method);
-  if (found === undefined) return { kind: 'method', allowed: [...new Set(samePath.map((r) => r.method))] };
-  const position = found.path.indexOf('*');
-  if (position < 0) return { kind: 'route', route: found, id: '' };
+  const fixed = FIXED.get(url);
+  const exact = fixed?.find((one) => one.method === method);
+  if (exact !== undefined) return { kind: 'route', route: exact, id: '' };
+  const from = url.indexOf('/', ROOT.length) + 1;
+  const slash = url.indexOf('/', from);
+  const to = slash < 0 ? url.length : slash;
+  const withId = from > 0 && to > from ? WITH_ID.get(`${url.slice(0, from)}*${url.slice(to)}`) : undefined;
+  const found = withId?.find((one) => one.method === method);
+  if (found === undefined) {
+    const allowed = new Set([...(fixed ?? []), ...(withId ?? [])].map((one) => one.method));
+    return allowed.size === 0 ? { kind: 'unknown' } : { kind: 'method', allowed: [...allowed] };
+  }
+  const id = url.slice(from, to);
+  if (!id.includes('%')) return { kind: 'route', route: found, id };
   try {
-    return { kind: 'route', route: found, id: decodeURIComponent(segments[position]!) };
+    return { kind: 'route', route: found, id: decodeURIComponent(id) };
   } catch {
     return { kind: 'malformed' };
   }
 }
 
-function matches(candidate: Route, segments: readonly string[]): boolean {
-  const { path } = candidate;
-  if (path.length !== segments.length) return false;
-  return path.every((segment, i) => (segment === '*' ? segments[i] !== '' : segment === segments[i]));
-}
+const ROOT = '/v1/';

@@ -74,7 +74,7 @@ export class SocketService {
 
   private upgrade(res: HttpResponse, req: HttpRequest, socketContext: us_socket_context_t): void {
     const { auth, metrics } = this.context;
-    const exchange = new Exchange(res, (n) => metrics.count('http', n));
+    const exchange = new Exchange(res, metrics, false);
     try {
       if (auth.open && !isLocalRequest(req.getHeader('host'), req.getHeader('origin'))) {
         exchange.refuse(refuse('forbidden', 'without tokens, only requests from and to this machine'));
