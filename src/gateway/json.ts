@@ -143,7 +143,7 @@ export function encodeJson(value: unknown): string {
   }
 }
 
-/** Most texts are ids and codes, which need no escape: looking is a third of the time of asking `JSON.stringify`. */
+/** Most texts are ids and codes, which need no escape: then `JSON.stringify` need not be called. */
 function encodeString(text: string): string {
   for (let i = 0; i < text.length; i++) {
     const c = text.charCodeAt(i);

@@ -19,7 +19,7 @@ import { type Fact, viewOf } from './facts.js';
 let lastMs = Number.NaN;
 let lastIso = '';
 
-/** RFC 3339 of a time in ms since the epoch. The last one is remembered: all that one commit wrote has the same (0.4 µs → 2 ns). */
+/** RFC 3339 of a time in ms since the epoch. The last one is remembered: all that one commit wrote has the same. */
 export function isoTime(ms: number): string {
   if (ms !== lastMs) {
     lastIso = new Date(ms).toISOString();

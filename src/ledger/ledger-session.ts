@@ -114,7 +114,7 @@ export class LedgerSession implements Session {
     return this.host.front.send(encoder, call, 0) ? call.promise : undefined;
   }
 
-  /** Not async, nor is what it calls: a promise and its turn cost as much as all checks of the body. */
+  /** Not async, nor is what it calls: the promise of the call is the only one. */
   transaction(body: TransactionInput): Promise<Outcome<TransactionReply>> {
     const fault = encodeTransaction(encoder, this.prefix, body, this.host.now());
     if (fault !== undefined) return Promise.resolve(refusal(fault));
