@@ -4,11 +4,21 @@
  * choose ids that collide in a table.
  */
 
+/** A view of these bytes, as the hashes want it. */
+export function dataViewOf(bytes: Uint8Array): DataView {
+  return new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
+}
+
 /** The two words of the last {@link halfSip} call. */
 export const digest = new Uint32Array(2);
 
-/** Hashes `bytes[from, to)` under the 64-bit key (k0, k1) into {@link digest}. */
-export function halfSip(bytes: Uint8Array, from: number, to: number, k0: number, k1: number): void {
+/**
+ * Hashes the bytes of `view` from `from` to `to` under the 64-bit key (k0, k1) into {@link digest}.
+ *
+ * The two rounds of a step are written out, and the end is more steps of the same body with nothing to mix in: as loops over one round
+ * 16 bytes took 46 ns, so 33. Words are read by a DataView: put together from bytes, 38 bytes took 63 ns and not 49.
+ */
+export function halfSip(view: DataView, from: number, to: number, k0: number, k1: number): void {
   let v0 = k0 | 0;
   let v1 = (k1 ^ 0xee) | 0;
   let v2 = (k0 ^ 0x6c796765) | 0;
@@ -16,41 +26,10 @@ export function halfSip(bytes: Uint8Array, from: number, to: number, k0: number,
   const length = to - from;
   const whole = from + (length & ~3);
   let at = from;
-  for (;;) {
-    let m: number;
-    if (at < whole) {
-      m = bytes[at]! | (bytes[at + 1]! << 8) | (bytes[at + 2]! << 16) | (bytes[at + 3]! << 24);
-    } else {
-      m = length << 24;
-      const left = length & 3;
-      if (left > 2) m |= bytes[at + 2]! << 16;
-      if (left > 1) m |= bytes[at + 1]! << 8;
-      if (left > 0) m |= bytes[at]!;
-    }
+  let m = 0;
+  for (; at < whole; at += 4) {
+    m = view.getInt32(at, true);
     v3 ^= m;
-    for (let round = 0; round < 2; round++) {
-      v0 = (v0 + v1) | 0;
-      v1 = ((v1 << 5) | (v1 >>> 27)) ^ v0;
-      v0 = (v0 << 16) | (v0 >>> 16);
-      v2 = (v2 + v3) | 0;
-      v3 = ((v3 << 8) | (v3 >>> 24)) ^ v2;
-      v0 = (v0 + v3) | 0;
-      v3 = ((v3 << 7) | (v3 >>> 25)) ^ v0;
-      v2 = (v2 + v1) | 0;
-      v1 = ((v1 << 13) | (v1 >>> 19)) ^ v2;
-      v2 = (v2 << 16) | (v2 >>> 16);
-    }
-    v0 ^= m;
-    if (at >= whole) break;
-    at += 4;
-  }
-  v2 ^= 0xee;
-  let first = 0;
-  for (let round = 0; round < 8; round++) {
-    if (round === 4) {
-      first = v1 ^ v3;
-      v1 ^= 0xdd;
-    }
     v0 = (v0 + v1) | 0;
     v1 = ((v1 << 5) | (v1 >>> 27)) ^ v0;
     v0 = (v0 << 16) | (v0 >>> 16);
@@ -61,8 +40,55 @@ export function halfSip(bytes: Uint8Array, from: number, to: number, k0: number,
     v2 = (v2 + v1) | 0;
     v1 = ((v1 << 13) | (v1 >>> 19)) ^ v2;
     v2 = (v2 << 16) | (v2 >>> 16);
+    v0 = (v0 + v1) | 0;
+    v1 = ((v1 << 5) | (v1 >>> 27)) ^ v0;
+    v0 = (v0 << 16) | (v0 >>> 16);
+    v2 = (v2 + v3) | 0;
+    v3 = ((v3 << 8) | (v3 >>> 24)) ^ v2;
+    v0 = (v0 + v3) | 0;
+    v3 = ((v3 << 7) | (v3 >>> 25)) ^ v0;
+    v2 = (v2 + v1) | 0;
+    v1 = ((v1 << 13) | (v1 >>> 19)) ^ v2;
+    v2 = (v2 << 16) | (v2 >>> 16);
+    v0 ^= m;
   }
-  digest[0] = first;
+  const left = length & 3;
+  m = length << 24;
+  if (left > 2) m |= view.getUint8(at + 2) << 16;
+  if (left > 1) m |= view.getUint8(at + 1) << 8;
+  if (left > 0) m |= view.getUint8(at);
+  // The last bytes with the length, then twice four rounds, each of which gives a word.
+  for (let step = 0; step < 5; step++) {
+    v3 ^= m;
+    v0 = (v0 + v1) | 0;
+    v1 = ((v1 << 5) | (v1 >>> 27)) ^ v0;
+    v0 = (v0 << 16) | (v0 >>> 16);
+    v2 = (v2 + v3) | 0;
+    v3 = ((v3 << 8) | (v3 >>> 24)) ^ v2;
+    v0 = (v0 + v3) | 0;
+    v3 = ((v3 << 7) | (v3 >>> 25)) ^ v0;
+    v2 = (v2 + v1) | 0;
+    v1 = ((v1 << 13) | (v1 >>> 19)) ^ v2;
+    v2 = (v2 << 16) | (v2 >>> 16);
+    v0 = (v0 + v1) | 0;
+    v1 = ((v1 << 5) | (v1 >>> 27)) ^ v0;
+    v0 = (v0 << 16) | (v0 >>> 16);
+    v2 = (v2 + v3) | 0;
+    v3 = ((v3 << 8) | (v3 >>> 24)) ^ v2;
+    v0 = (v0 + v3) | 0;
+    v3 = ((v3 << 7) | (v3 >>> 25)) ^ v0;
+    v2 = (v2 + v1) | 0;
+    v1 = ((v1 << 13) | (v1 >>> 19)) ^ v2;
+    v2 = (v2 << 16) | (v2 >>> 16);
+    v0 ^= m;
+    if (step === 0) {
+      v2 ^= 0xee;
+      m = 0;
+    } else if (step === 2) {
+      digest[0] = v1 ^ v3;
+      v1 ^= 0xdd;
+    }
+  }
   digest[1] = v1 ^ v3;
 }
 
@@ -83,11 +109,12 @@ export interface TenantKeys {
 export function tenantKeys(ledgerKey: Uint8Array, tenant: string): TenantKeys {
   const view = new DataView(ledgerKey.buffer, ledgerKey.byteOffset, 16);
   const input = new TextEncoder().encode(` ${tenant}`);
+  const inputView = dataViewOf(input);
   const words: number[] = [];
   for (let purpose = 0; purpose < 3; purpose++) {
     input[0] = purpose;
     const half = purpose === 1 ? 8 : 0;
-    halfSip(input, 0, input.length, view.getUint32(half, true), view.getUint32(half + 4, true));
+    halfSip(inputView, 0, input.length, view.getUint32(half, true), view.getUint32(half + 4, true));
     words.push(digest[0]!, digest[1]!);
   }
   return { a0: words[0]!, a1: words[1]!, b0: words[2]!, b1: words[3]!, c0: words[4]!, c1: words[5]! };
@@ -101,13 +128,13 @@ let tagFrom = 0;
 let tagTo = 0;
 
 /** As in Redis Cluster: the bytes between the first `{` and the first `}` after it, unless empty. */
-function hasTag(bytes: Uint8Array, from: number, to: number): boolean {
+function hasTag(view: DataView, from: number, to: number): boolean {
   let at = from;
-  while (at < to && bytes[at] !== OPEN) at++;
+  while (at < to && view.getUint8(at) !== OPEN) at++;
   if (at >= to) return false;
   tagFrom = at + 1;
   for (at = tagFrom; at < to; at++) {
-    if (bytes[at] === CLOSE) {
+    if (view.getUint8(at) === CLOSE) {
       tagTo = at;
       return tagTo > tagFrom;
     }
@@ -115,39 +142,56 @@ function hasTag(bytes: Uint8Array, from: number, to: number): boolean {
   return false;
 }
 
-/**
- * The hash of an account id, into `out[at]` (route: which shard) and `out[at + 1]` (place in that shard's table).
- * The route is the hash of the tag where there is one.
- */
-export function hashAccount(
-  bytes: Uint8Array,
+/** As {@link hashAccount}, of an id without `{`. */
+export function hashUntagged(
+  view: DataView,
   from: number,
   to: number,
   keys: TenantKeys,
   out: Uint32Array,
   at: number,
 ): void {
-  halfSip(bytes, from, to, keys.a0, keys.a1);
+  halfSip(view, from, to, keys.a0, keys.a1);
   out[at] = digest[0]!;
   out[at + 1] = digest[1]!;
-  if (hasTag(bytes, from, to)) {
-    halfSip(bytes, tagFrom, tagTo, keys.a0, keys.a1);
-    out[at] = digest[0]!;
-  }
 }
 
-/** The 128-bit fingerprint of a transaction id into `out[0..3]`; word 0 is the route, so home can be told from it. */
-export function fingerprint(
-  bytes: Uint8Array,
+/**
+ * The hash of an account id, into `out[at]` (route: which shard) and `out[at + 1]` (place in that shard's table).
+ * The route is the hash of the tag where there is one.
+ */
+export function hashAccount(
+  view: DataView,
   from: number,
   to: number,
   keys: TenantKeys,
   out: Uint32Array,
+  at: number,
 ): void {
-  halfSip(bytes, from, to, keys.b0, keys.b1);
+  hashUntagged(view, from, to, keys, out, at);
+  if (hasTag(view, from, to)) {
+    halfSip(view, tagFrom, tagTo, keys.a0, keys.a1);
+    out[at] = digest[0]!;
+  }
+}
+
+/**
+ * The 128-bit fingerprint of a transaction id into `out[0..3]`; word 0 is the route, so home can be told from it.
+ * @param mayHaveTag false when the id is known to hold no `{`
+ */
+export function fingerprint(
+  view: DataView,
+  from: number,
+  to: number,
+  keys: TenantKeys,
+  out: Uint32Array,
+  mayHaveTag = true,
+): void {
+  halfSip(view, from, to, keys.b0, keys.b1);
   out[2] = digest[0]!;
   out[3] = digest[1]!;
-  hashAccount(bytes, from, to, keys, out, 0);
+  if (mayHaveTag) hashAccount(view, from, to, keys, out, 0);
+  else hashUntagged(view, from, to, keys, out, 0);
 }
 
 /** The shard of a route: equal slices of the 32-bit space, so that a checkpoint sorted by route reads in slices. */

@@ -50,7 +50,7 @@ export class Plan implements Changes {
 export function hashPostings(view: RecordView, keys: TenantKeys, out: Uint32Array): void {
   for (let i = 0; i < view.n; i++) {
     const at = view.accountAt[i]!;
-    hashAccount(view.bytes, at, at + view.accountLength[i]!, keys, out, i * 2);
+    hashAccount(view.view, at, at + view.accountLength[i]!, keys, out, i * 2);
   }
 }
 

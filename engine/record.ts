@@ -334,6 +334,8 @@ export class RecordWriter {
   /** Larger than any payload: 64 postings of 150 bytes, metadata and the rest. */
   readonly bytes = new Uint8Array(16384);
   readonly view = new DataView(this.bytes.buffer);
+  /** The same memory. */
+  readonly words = new Uint32Array(this.bytes.buffer);
   at = 0;
 
   start(): this {

@@ -216,7 +216,7 @@ export class State {
     for (let i = 0; i < 4; i++) fp[i] = words[at + i]!;
     if (this.owns(fp[0]!)) this.replayId(view, lsn, words, wordsAt);
     if (kind === RecordKind.reversal) {
-      fingerprint(view.bytes, view.originalAt, view.originalAt + view.originalLength, tenant.keys, fp);
+      fingerprint(view.view, view.originalAt, view.originalAt + view.originalLength, tenant.keys, fp);
       if (!this.owns(fp[0]!)) return;
       const original = this.ids.find(fp[0]!, fp[1]!, fp[2]!, fp[3]!);
       if (original < 0) throw new Error(`record ${lsn} reverses ${view.original}, which is not there`);
@@ -269,14 +269,14 @@ const id = new Uint32Array(4);
  */
 export function hashRecord(view: RecordView, keys: TenantKeys, out: Uint32Array, at: number): number {
   if (view.kind >= RecordKind.account) {
-    hashAccount(view.bytes, view.idAt, view.idAt + view.idLength, keys, out, at);
+    hashAccount(view.view, view.idAt, view.idAt + view.idLength, keys, out, at);
     return 2;
   }
-  fingerprint(view.bytes, view.idAt, view.idAt + view.idLength, keys, id);
+  fingerprint(view.view, view.idAt, view.idAt + view.idLength, keys, id);
   for (let i = 0; i < 4; i++) out[at + i] = id[i]!;
   for (let leg = 0; leg < view.n; leg++) {
     const from = view.accountAt[leg]!;
-    hashAccount(view.bytes, from, from + view.accountLength[leg]!, keys, out, at + 4 + 2 * leg);
+    hashAccount(view.view, from, from + view.accountLength[leg]!, keys, out, at + 4 + 2 * leg);
   }
   return 4 + 2 * view.n;
 }

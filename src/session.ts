@@ -12,6 +12,7 @@ import type {
   TransactionInput,
   TransactionReply,
 } from '../engine/types.js';
+import type { CompactFrame } from './ledger/compact-frame.js';
 
 /** What a caller may do. Roles are mapped to these in one table at the gateway. */
 export const PERMISSIONS = [
@@ -86,4 +87,10 @@ export interface Session {
    * @returns false when the frame has no usable rid: nothing was done
    */
   compact(frame: readonly unknown[], sink: CompactSink): boolean;
+  /**
+   * The same from the bytes of a MessagePack frame, read before this returns: the short way, for what terminals ordinarily send.
+   * @param frame opened, with a rid
+   * @returns false when it holds anything else: nothing was done; decoded, it can go the long way, which says what it is
+   */
+  compactFrame(frame: CompactFrame, sink: CompactSink): boolean;
 }

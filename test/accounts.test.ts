@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import { Accounts } from '../engine/accounts.js';
-import { hashAccount, tenantKeys } from '../engine/hash.js';
+import { dataViewOf, hashAccount, tenantKeys } from '../engine/hash.js';
 
 /** More than two segments of rows, with those before them that double. */
 const COUNT = 20_000;
@@ -9,7 +9,7 @@ const hashes = new Uint32Array(2);
 
 function idOf(n: number): Buffer {
   const id = Buffer.from(`account.${String(n).padStart(8, '0')}`, 'latin1');
-  hashAccount(id, 0, id.length, keys, hashes, 0);
+  hashAccount(dataViewOf(id), 0, id.length, keys, hashes, 0);
   return id;
 }
 

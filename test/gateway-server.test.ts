@@ -46,6 +46,7 @@ class FakeLedger implements Ledger {
       balance: echo('balance'),
       updateAccount: echo('updateAccount'),
       compact: (frame: readonly unknown[], sink: CompactSink) => this.compact(frame, sink),
+      compactFrame: () => false,
     } as unknown as Session;
   }
 

@@ -263,7 +263,7 @@ export class Round implements ReplayTarget {
 
   private addReversal(view: RecordView, tenant: Tenant, lsn: number): void {
     const { fp } = this;
-    fingerprint(view.bytes, view.originalAt, view.originalAt + view.originalLength, tenant.keys, fp);
+    fingerprint(view.view, view.originalAt, view.originalAt + view.originalLength, tenant.keys, fp);
     // Under the original's own fingerprint: how many reversals came before is for the reader to count.
     this.addFact(0, lsn, IdKind.reversedBy, 0, 0);
     let reversal = this.reversals.get(view.originalLsn);

@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 import { CLOSED, FROZEN, HAS_MAX, HAS_MIN } from '../engine/accounts.js';
-import { hashAccount } from '../engine/hash.js';
+import { dataViewOf, hashAccount } from '../engine/hash.js';
 import { ID_ENTRY_WORDS, IdKind } from '../engine/ids.js';
 import type { State, Tenant } from '../engine/state.js';
 
@@ -120,7 +120,7 @@ function* accountDifferences(expected: State, found: State): Generator<string> {
     const tenant = tenants[expected.accounts.tenant(row)]!;
     const id = Buffer.from(expected.accounts.name(row), 'latin1');
     const name = accountName(expected, tenants, row);
-    hashAccount(id, 0, id.length, tenant.keys, words, 0);
+    hashAccount(dataViewOf(id), 0, id.length, tenant.keys, words, 0);
     const number = found.tenantNamed(Buffer.from(tenant.name).toString('latin1')).number;
     const other = found.accounts.find(words[1]!, number, id, 0, id.length);
     if (other < 0) {

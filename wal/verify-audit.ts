@@ -63,7 +63,7 @@ export class Audit {
     const { view, state, words } = this;
     if (view.kind !== RecordKind.account) return;
     const tenant = state.tenantOf(view);
-    hashAccount(view.bytes, view.idAt, view.idAt + view.idLength, tenant.keys, words, 0);
+    hashAccount(view.view, view.idAt, view.idAt + view.idLength, tenant.keys, words, 0);
     const row = state.accounts.find(words[1]!, tenant.number, view.bytes, view.idAt, view.idLength);
     if (row >= 0) this.report(lsn, `account ${view.id} is created a second time`);
   }
@@ -72,7 +72,7 @@ export class Audit {
   private judgeId(lsn: number): void {
     const { view, state, fp } = this;
     const tenant = state.tenantOf(view);
-    fingerprint(view.bytes, view.idAt, view.idAt + view.idLength, tenant.keys, fp);
+    fingerprint(view.view, view.idAt, view.idAt + view.idLength, tenant.keys, fp);
     const entry = state.ids.find(fp[0]!, fp[1]!, fp[2]!, fp[3]!);
     const isEnd = view.kind >= RecordKind.post && view.kind <= RecordKind.expire;
     if (!isEnd) {

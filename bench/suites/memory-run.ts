@@ -1,5 +1,5 @@
 import { Accounts } from '../../engine/accounts.js';
-import { fingerprint, hashAccount, tenantKeys } from '../../engine/hash.js';
+import { dataViewOf, fingerprint, hashAccount, tenantKeys } from '../../engine/hash.js';
 import { IdKind, IdTable } from '../../engine/ids.js';
 import { accountName } from '../log-filler.js';
 
@@ -40,11 +40,12 @@ process.stdout.write(`${JSON.stringify(result)}\n`);
 
 function add(n: number): void {
   const name = Buffer.from(accountName(n), 'latin1');
+  const view = dataViewOf(name);
   if (table instanceof Accounts) {
-    hashAccount(name, 0, name.length, keys, hashes, 0);
+    hashAccount(view, 0, name.length, keys, hashes, 0);
     table.add(hashes[1]!, 0, name, 0, name.length, 0, 'EUR', 0, 0);
   } else {
-    fingerprint(name, 0, name.length, keys, hashes);
+    fingerprint(view, 0, name.length, keys, hashes);
     table.add(hashes[0]!, hashes[1]!, hashes[2]!, hashes[3]!, n + 1, IdKind.posted, 0, 0);
   }
 }

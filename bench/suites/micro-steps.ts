@@ -1,5 +1,5 @@
 import { Command, Result } from '../../engine/command.js';
-import { fingerprint, hashAccount, type TenantKeys } from '../../engine/hash.js';
+import { dataViewOf, fingerprint, hashAccount, type TenantKeys } from '../../engine/hash.js';
 import { IdKind, IdTable } from '../../engine/ids.js';
 import { applyPlan, fillPlan, judge } from '../../engine/ledger.js';
 import { Bell, RingConsumer, RingProducer, ringBuffer } from '../../engine/mailbox.js';
@@ -85,7 +85,7 @@ export class MicroSteps {
     const words = new Uint32Array(2);
     for (let n = 0; n < ACCOUNTS; n++) {
       const id = Buffer.from(accountId(n), 'latin1');
-      hashAccount(id, 0, id.length, this.keys, words, 0);
+      hashAccount(dataViewOf(id), 0, id.length, this.keys, words, 0);
       const row = accounts.add(words[1]!, number, id, 0, id.length, 0, 'EUR', 0, 0);
       accounts.setMin(row, -(10n ** 15n));
     }
@@ -128,7 +128,7 @@ export class MicroSteps {
     const fp = new Uint32Array(4);
     for (let n = 0; n < count; n++) {
       const id = Buffer.from(saleId(n), 'latin1');
-      fingerprint(id, 0, id.length, this.keys, fp);
+      fingerprint(dataViewOf(id), 0, id.length, this.keys, fp);
       ids.add(fp[0]!, fp[1]!, fp[2]!, fp[3]!, n + 1, IdKind.posted, 0, 0);
       fingerprints.set(fp, n * 4);
     }
@@ -150,7 +150,7 @@ export class MicroSteps {
     const words = new Uint32Array(ACCOUNTS * 2);
     const names = Array.from({ length: ACCOUNTS }, (_, n) => Buffer.from(accountId(n), 'latin1'));
     names.forEach((name, n) => {
-      hashAccount(name, 0, name.length, this.keys, words, n * 2);
+      hashAccount(dataViewOf(name), 0, name.length, this.keys, words, n * 2);
     });
     return () => {
       const n = this.random(ACCOUNTS);
@@ -243,7 +243,7 @@ export class MicroSteps {
       this.composeOne(this.frame());
       const bytes = new Uint8Array((this.encoder.size + 7) & ~7);
       const memory = [new Uint32Array(bytes.buffer), new Float64Array(bytes.buffer)] as const;
-      this.encoder.writeTo(bytes, ...memory, 0, 0, 0);
+      this.encoder.writeTo(...memory, 0, 0, 0);
       return { bytes, size: this.encoder.size };
     });
     let sent = 0;

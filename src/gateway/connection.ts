@@ -22,6 +22,8 @@ import type { WebSocket } from './uws.js';
 /** Numbers kept for one compact answer: rid, code number, lsn. */
 const ANSWER_FIELDS = 3;
 const NOT_SAMPLED = -1;
+/** What `ws.send` returns when the socket took all of it. */
+const SENT = 1;
 
 /** Close codes of the contract and of RFC 6455. */
 export const CLOSE = {
@@ -88,6 +90,13 @@ export class Connection {
     }
   }
 
+  /** The command was not given to the ledger after all. */
+  withdraw(rid: number): void {
+    this.inFlight--;
+    this.admission.leave();
+    if (rid === this.sampledRid) this.sampledRid = NOT_SAMPLED;
+  }
+
   /** The command was answered. @param n number of the answer's code */
   settle(rid: number, n: number): void {
     this.inFlight--;
@@ -134,8 +143,10 @@ export class Connection {
   flush(): void {
     const queued = this.answersLength / ANSWER_FIELDS + this.frames.length;
     if (queued === 0) return;
-    if (queued === 1) this.sendQueued();
-    else this.ws.cork(this.sendAll);
+    if (queued === 1) {
+      // Whether all of it went is told for one send, not for those in a cork.
+      if (this.sendQueued() === SENT && this.unread === 0) return;
+    } else this.ws.cork(this.sendAll);
     const unread = this.ws.getBufferedAmount();
     const slow = this.unread > 0 && unread > this.limits.backpressureBytes;
     this.unread = unread;
@@ -161,17 +172,20 @@ export class Connection {
     this.frames.length = 0;
   }
 
-  private sendQueued(): void {
+  /** @returns what became of the last one */
+  private sendQueued(): number {
     const { ws, answers, frames } = this;
+    let status = 0;
     for (let i = 0; i < this.answersLength; i += ANSWER_FIELDS) {
-      ws.send(encodeAnswer(answers[i]!, answers[i + 1]!, answers[i + 2]!), true);
+      status = ws.send(encodeAnswer(answers[i]!, answers[i + 1]!, answers[i + 2]!), true);
     }
     for (let i = 0; i < frames.length; i++) {
       const frame = frames[i]!;
-      ws.send(frame, typeof frame !== 'string');
+      status = ws.send(frame, typeof frame !== 'string');
     }
     this.answersLength = 0;
     frames.length = 0;
+    return status;
   }
 
   private growAnswers(): void {

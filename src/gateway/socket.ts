@@ -1,6 +1,7 @@
 import { CODES } from '../../engine/codes.js';
 import { FRAME_BYTES_MAX } from '../../engine/limits.js';
 import type { Outcome, Refusal } from '../../engine/types.js';
+import { CompactFrame } from '../ledger/compact-frame.js';
 import type { Ledger } from '../ledger.js';
 import { AuthError, type Identity } from './auth.js';
 import { bearerToken, isLocalRequest, readSubprotocols, SUBPROTOCOL } from './caller.js';
@@ -21,6 +22,9 @@ import type { HttpRequest, HttpResponse, TemplatedApp, us_socket_context_t, WebS
  * up to it, a frame that is too large is answered with 1009.
  */
 const NATIVE_FRAME_BYTES_MAX = 16 * FRAME_BYTES_MAX;
+
+/** The frame at hand: reading is synchronous and never nested. */
+const frame = new CompactFrame();
 
 interface UserData {
   readonly identity: Identity;
@@ -161,6 +165,7 @@ export class SocketService {
       connection.end(CLOSE.tooLarge, `a frame has at most ${FRAME_BYTES_MAX} bytes`);
       return;
     }
+    if (isBinary && this.compactFrame(connection, message)) return;
     let frame: unknown;
     try {
       frame = isBinary ? decodeMsgpack(Buffer.from(message)) : decodeJson(new Uint8Array(message));
@@ -173,6 +178,19 @@ export class SocketService {
     else if (typeof frame === 'object' && frame !== null) this.map(connection, frame as Body, isBinary);
     else
       connection.queueRefusal(isBinary, undefined, refuse('invalid_request', 'a frame is a map or an array'));
+  }
+
+  /** What terminals send all day goes in without being decoded. @returns false when it is anything else, or is to be refused */
+  private compactFrame(connection: Connection, message: ArrayBuffer): boolean {
+    if (!frame.open(new Uint8Array(message)) || connection.refusal() !== undefined) return false;
+    connection.begin(frame.rid);
+    let taken = false;
+    try {
+      taken = connection.sessionFor(true).compactFrame(frame, connection.binary);
+    } finally {
+      if (!taken) connection.withdraw(frame.rid);
+    }
+    return taken;
   }
 
   private compact(connection: Connection, frame: readonly unknown[], isBinary: boolean): void {

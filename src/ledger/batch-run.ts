@@ -2,13 +2,14 @@ import { Result } from '../../engine/command.js';
 import type { RingConsumer } from '../../engine/mailbox.js';
 import { type Answer, copyAnswer } from './answers.js';
 import type { CommandEncoder } from './encoder.js';
-import type { Front, Handler } from './front.js';
+import type { Front, Handler, Waiting } from './front.js';
 
 /** Batches are numbered so that those under way at a front have different numbers; 0 is none. */
 const BATCH_NUMBER_MAX = 0xffffffff;
 let batches = 0;
 
-type Held = NonNullable<ReturnType<Front['hold']>>;
+/** Entries that share a reading of the clock: they are sent within some 20 µs. */
+const TIME_EVERY = 32;
 
 /** An entry that another of the batch waits for, until it is decided. */
 interface Entry {
@@ -18,7 +19,7 @@ interface Entry {
   isDecided: boolean;
   /** Entries that it waits for. */
   waits: number;
-  held: Held | undefined;
+  held: Waiting | undefined;
   readonly followers: Entry[];
 }
 
@@ -28,7 +29,10 @@ interface Entry {
  * knows the batch by its number: should the earlier one wait there for its id, the later one waits behind it.
  */
 export class BatchRun implements Handler {
-  private readonly answersByEntry: (Answer | undefined)[];
+  private readonly run: number;
+  private time = 0;
+  private untilTime = 0;
+  private answersByEntry: (Answer | undefined)[] = [];
   private readonly codesByEntry: Uint8Array;
   private left: number;
   private highestLsn = 0;
@@ -36,17 +40,18 @@ export class BatchRun implements Handler {
   private onCodes: ((codes: Uint8Array, lsn: number) => void) | undefined;
   private onAnswers: ((answers: readonly (Answer | undefined)[]) => void) | undefined;
   private readonly entries: (Entry | undefined)[] = [];
-  /** The last entry that named an account or id. */
-  private readonly last = new Map<string, Entry>();
+  /** The last entry that named an account or id, by its hash: of two with one hash the later merely waits in vain. */
+  private readonly last = new Map<number, Entry>();
   private readonly unwatch: (() => void) | undefined;
   private readonly batch: number;
 
   constructor(
     private readonly front: Front,
     size: number,
+    resultBytes: number,
   ) {
+    this.run = front.openRun(this, size, resultBytes);
     this.left = size;
-    this.answersByEntry = new Array(size).fill(undefined);
     this.codesByEntry = new Uint8Array(size);
     batches = (batches % BATCH_NUMBER_MAX) + 1;
     this.batch = batches;
@@ -55,21 +60,27 @@ export class BatchRun implements Handler {
 
   /** An entry that was refused before it was sent. */
   skip(): void {
+    this.front.skipOf(this.run);
     this.left--;
     this.checkComplete();
   }
 
   /** Sends the entry that the encoder holds, or holds it back. Room for the whole batch was there when it began. */
-  add(encoder: CommandEncoder, id: string, accounts: readonly string[], index: number): void {
-    if (this.front.shards === 1) {
-      this.front.send(encoder, this, index);
-      return;
+  add(encoder: CommandEncoder, index: number): void {
+    if (this.untilTime-- === 0) {
+      this.time = this.front.now();
+      this.untilTime = TIME_EVERY - 1;
     }
+    if (this.front.shards === 1) this.front.sendOf(this.run, encoder, index, this.time);
+    else this.addOrdered(encoder, index);
+  }
+
+  private addOrdered(encoder: CommandEncoder, index: number): void {
     encoder.argument = this.batch;
     const home = encoder.shard(this.front.shards);
     const isLocal = encoder.isLocal(this.front.shards);
     const earlier = new Set<Entry>();
-    const keys = [`t${id}`, ...accounts.map((account) => `a${account}`)];
+    const keys = keysOf(encoder);
     for (const key of keys) {
       const other = this.last.get(key);
       if (other === undefined || other.isDecided) continue;
@@ -86,8 +97,8 @@ export class BatchRun implements Handler {
     for (const key of keys) this.last.set(key, entry);
     for (const other of earlier) other.followers.push(entry);
     this.entries[index] = entry;
-    if (earlier.size === 0) this.front.send(encoder, this, index);
-    else entry.held = this.front.hold(encoder, this, index);
+    if (earlier.size === 0) this.front.sendOf(this.run, encoder, index, this.time);
+    else entry.held = this.front.holdOf(this.run, encoder, index, this.time);
   }
 
   decided(index: number): void {
@@ -103,8 +114,7 @@ export class BatchRun implements Handler {
     const lsn = ring.f64[(m + Result.lsn) >> 3]!;
     if (lsn > this.highestLsn) this.highestLsn = lsn;
     this.codesByEntry[index] = ring.bytes[m + Result.code]!;
-    if (this.onAnswers !== undefined || this.onCodes === undefined)
-      this.answersByEntry[index] = copyAnswer(ring, m);
+    if (this.onAnswers !== undefined) this.answersByEntry[index] = copyAnswer(ring, m);
     this.left--;
     this.checkComplete();
   }
@@ -118,17 +128,29 @@ export class BatchRun implements Handler {
     this.onAnswers?.(this.answersByEntry);
   }
 
-  /** Gives codes by entry and the highest LSN when all are answered. Call it once all entries are added. */
+  /** Gives codes by entry and the highest LSN when all are answered. Call it once all entries are added, in the same turn. */
   codes(then: (codes: Uint8Array, lsn: number) => void): void {
     this.onCodes = then;
     this.checkComplete();
   }
 
-  /** Whole answers by entry; undefined for those that were skipped. */
+  /** Whole answers by entry; undefined for those that were skipped. Call it as {@link codes}. */
   answers(): Promise<readonly (Answer | undefined)[]> {
+    this.answersByEntry = new Array(this.codesByEntry.length).fill(undefined);
     return new Promise((resolve) => {
       this.onAnswers = resolve;
       this.checkComplete();
     });
   }
+}
+
+/** The id and the accounts of a transaction, each as 53 bits of its hash. */
+function keysOf({ fp, words, n }: CommandEncoder): number[] {
+  const keys = [keyOf(fp[2]!, fp[3]!)];
+  for (let leg = 0; leg < n; leg++) keys.push(keyOf(words[leg * 2]!, words[leg * 2 + 1]!));
+  return keys;
+}
+
+function keyOf(high: number, low: number): number {
+  return (high & 0x1fffff) * 0x1_0000_0000 + low;
 }

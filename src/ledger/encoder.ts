@@ -1,6 +1,14 @@
 import { CODES, type RefusalCode } from '../../engine/codes.js';
 import { Command, CommandFlag, Result } from '../../engine/command.js';
-import { digest, fingerprint, halfSip, hashAccount, shardOf, type TenantKeys } from '../../engine/hash.js';
+import {
+  digest,
+  fingerprint,
+  halfSip,
+  hashAccount,
+  hashUntagged,
+  shardOf,
+  type TenantKeys,
+} from '../../engine/hash.js';
 import {
   AMOUNT_MAX,
   CODE_BYTES_MAX,
@@ -8,7 +16,8 @@ import {
   POSTINGS_MAX,
   REFERENCE_BYTES_MAX,
 } from '../../engine/limits.js';
-import { Has, Leg, RecordWriter } from '../../engine/record.js';
+import { asciiText, Has, Leg, RecordWriter } from '../../engine/record.js';
+import { BRACE, FOREIGN, ID_ALPHABET, PRINTABLE } from './alphabet.js';
 
 /** A fault of the request itself, found before anything is sent. */
 export interface Fault {
@@ -31,18 +40,9 @@ export interface CallerPrefix {
   readonly textAmounts: boolean;
 }
 
-const ID_ALPHABET = alphabet('ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._:@-{}');
-const PRINTABLE = alphabet(Array.from({ length: 95 }, (_, i) => String.fromCharCode(32 + i)).join(''));
-
-function alphabet(characters: string): Uint8Array {
-  const table = new Uint8Array(128);
-  for (const character of characters) table[character.charCodeAt(0)] = 1;
-  return table;
-}
-
 /** Answers without payload; with it: balances of all legs, or the texts of a refusal. */
-const PLAIN_RESULT_BYTES = Result.header;
-const FULL_RESULT_BYTES = Result.header + 192 + 8 * POSTINGS_MAX;
+export const PLAIN_RESULT_BYTES = Result.header;
+export const FULL_RESULT_BYTES = Result.header + 192 + 8 * POSTINGS_MAX;
 /** An account with its group and metadata; a lookup with sums and reversals. */
 export const READ_RESULT_BYTES = Result.header + 1408;
 
@@ -75,7 +75,8 @@ export class CommandEncoder {
   resultBytes: number = PLAIN_RESULT_BYTES;
   /** An account that the caller may not use, if any was named. */
   forbidden: string | undefined;
-  private caller!: CallerPrefix;
+  private caller: CallerPrefix | undefined;
+  private keys!: TenantKeys;
   private fieldsAt = 0;
   private metadataAt = -1;
   private metadataEnd = 0;
@@ -87,7 +88,6 @@ export class CommandEncoder {
 
   /** Begins a command with the caller's prefix. */
   begin(caller: CallerPrefix, op: number, flags: number): void {
-    this.caller = caller;
     this.op = op;
     this.flags = flags;
     this.n = 0;
@@ -101,54 +101,92 @@ export class CommandEncoder {
     this.net = 0;
     this.netBig = 0n;
     this.resultBytes = flags & CommandFlag.full ? FULL_RESULT_BYTES : PLAIN_RESULT_BYTES;
-    const { payload } = this;
-    const { bytes } = caller;
-    for (let i = 0; i < bytes.length; i++) payload.bytes[i] = bytes[i]!;
-    payload.at = bytes.length;
+    this.payload.at = caller.bytes.length;
+    // Behind the prefix of the last command: in a batch it is there already.
+    if (this.caller !== caller) this.copyPrefix(caller);
   }
 
-  /** Writes text of an alphabet with its length, or nothing when it is not valid. */
-  private putText(value: unknown, max: number, table: Uint8Array): boolean {
-    if (typeof value !== 'string') return false;
+  private copyPrefix(caller: CallerPrefix): void {
+    const { bytes } = this.payload;
+    for (let i = 0; i < caller.bytes.length; i++) bytes[i] = caller.bytes[i]!;
+    this.caller = caller;
+    this.keys = caller.keys;
+  }
+
+  /** Writes text of an alphabet with its length. @returns what its characters are; FOREIGN when nothing was written */
+  private putText(value: unknown, max: number, table: Uint8Array): number {
+    if (typeof value !== 'string') return FOREIGN;
     const length = value.length;
-    if (length < 1 || length > max) return false;
+    if (length < 1 || length > max) return FOREIGN;
     const { bytes } = this.payload;
     let at = this.payload.at;
+    let found = 0;
     bytes[at++] = length;
     for (let i = 0; i < length; i++) {
       const c = value.charCodeAt(i);
-      if (c > 127 || table[c] === 0) return false;
+      found |= c > 127 ? FOREIGN : table[c]!;
       bytes[at++] = c;
     }
+    if (found & FOREIGN) return FOREIGN;
     this.payload.at = at;
-    return true;
+    return found;
+  }
+
+  /** As {@link putText}, from bytes of a frame. */
+  private putBytes(source: Uint8Array, from: number, length: number, max: number, table: Uint8Array): number {
+    if (length < 1 || length > max) return FOREIGN;
+    const { bytes } = this.payload;
+    let at = this.payload.at;
+    let found = 0;
+    bytes[at++] = length;
+    for (let i = from; i < from + length; i++) {
+      const c = source[i]!;
+      found |= table[c]!;
+      bytes[at++] = c;
+    }
+    if (found & FOREIGN) return FOREIGN;
+    this.payload.at = at;
+    return found;
   }
 
   /** The transaction id: written, fingerprinted. */
   putTransactionId(value: unknown): boolean {
-    const from = this.payload.at + 1;
-    if (!this.putText(value, ID_BYTES_MAX, ID_ALPHABET)) return false;
-    fingerprint(this.payload.bytes, from, this.payload.at, this.caller.keys, this.fp);
-    this.fieldsAt = this.payload.at;
+    return this.identify(this.payload.at + 1, this.putText(value, ID_BYTES_MAX, ID_ALPHABET));
+  }
+
+  /** As {@link putTransactionId}, from bytes of a frame. */
+  putTransactionIdBytes(source: Uint8Array, from: number, length: number): boolean {
+    const at = this.payload.at + 1;
+    return this.identify(at, this.putBytes(source, from, length, ID_BYTES_MAX, ID_ALPHABET));
+  }
+
+  /** Fingerprints the id that was written from `at` on. @param found what its characters are */
+  private identify(at: number, found: number): boolean {
+    if (found & FOREIGN) return false;
+    const { payload } = this;
+    fingerprint(payload.view, at, payload.at, this.keys, this.fp, (found & BRACE) !== 0);
+    this.fieldsAt = payload.at;
     return true;
   }
 
   /** The id of the account that a command is about: written, hashed. */
   putAccountId(value: unknown): boolean {
     const from = this.payload.at + 1;
-    if (!this.putText(value, ID_BYTES_MAX, ID_ALPHABET)) return false;
-    hashAccount(this.payload.bytes, from, this.payload.at, this.caller.keys, this.fp, 0);
+    if (this.putText(value, ID_BYTES_MAX, ID_ALPHABET) & FOREIGN) return false;
+    hashAccount(this.payload.view, from, this.payload.at, this.keys, this.fp, 0);
     this.fp[2] = 0;
     this.fp[3] = 0;
     this.fieldsAt = this.payload.at;
-    this.checkPrefix(value as string);
+    this.checkReach(from);
     return true;
   }
 
-  private checkPrefix(account: string): void {
-    const { accounts } = this.caller;
-    if (accounts === undefined || accounts.some((prefix) => account.startsWith(prefix))) return;
-    this.forbidden ??= account;
+  /** Notes the account written from `at` on if it is out of the caller's reach. */
+  private checkReach(at: number): void {
+    const accounts = this.caller?.accounts;
+    if (accounts === undefined) return;
+    const account = asciiText(this.payload.bytes, at, this.payload.at - at);
+    if (!accounts.some((prefix) => account.startsWith(prefix))) this.forbidden ??= account;
   }
 
   putCurrency(value: unknown): boolean {
@@ -160,12 +198,22 @@ export class CommandEncoder {
 
   putCode(value: unknown): boolean {
     this.presence |= Has.code;
-    return this.putText(value, CODE_BYTES_MAX, ID_ALPHABET);
+    return (this.putText(value, CODE_BYTES_MAX, ID_ALPHABET) & FOREIGN) === 0;
+  }
+
+  putCodeBytes(source: Uint8Array, from: number, length: number): boolean {
+    this.presence |= Has.code;
+    return (this.putBytes(source, from, length, CODE_BYTES_MAX, ID_ALPHABET) & FOREIGN) === 0;
   }
 
   putReference(value: unknown): boolean {
     this.presence |= Has.reference;
-    return this.putText(value, REFERENCE_BYTES_MAX, PRINTABLE);
+    return (this.putText(value, REFERENCE_BYTES_MAX, PRINTABLE) & FOREIGN) === 0;
+  }
+
+  putReferenceBytes(source: Uint8Array, from: number, length: number): boolean {
+    this.presence |= Has.reference;
+    return (this.putBytes(source, from, length, REFERENCE_BYTES_MAX, PRINTABLE) & FOREIGN) === 0;
   }
 
   /** @param ms since the epoch */
@@ -218,7 +266,7 @@ export class CommandEncoder {
     }
     let amount: bigint;
     if (typeof value === 'bigint') amount = value;
-    else if (typeof value === 'string' && this.caller.textAmounts && /^[0-9]{1,19}$/.test(value))
+    else if (typeof value === 'string' && this.caller?.textAmounts && /^[0-9]{1,19}$/.test(value))
       amount = BigInt(value);
     else return false;
     if (amount < 1n || amount > AMOUNT_MAX) return false;
@@ -229,17 +277,33 @@ export class CommandEncoder {
 
   /** The account of the posting that was begun: written, hashed. */
   putPostingAccount(value: unknown): boolean {
-    const from = this.payload.at + 1;
-    if (!this.putText(value, ID_BYTES_MAX, ID_ALPHABET)) return false;
-    hashAccount(this.payload.bytes, from, this.payload.at, this.caller.keys, this.words, this.wordCount);
-    this.wordCount += 2;
+    return this.takePosting(this.payload.at + 1, this.putText(value, ID_BYTES_MAX, ID_ALPHABET));
+  }
+
+  /** As {@link putPostingAccount}, from bytes of a frame. */
+  putPostingAccountBytes(source: Uint8Array, from: number, length: number): boolean {
+    const at = this.payload.at + 1;
+    return this.takePosting(at, this.putBytes(source, from, length, ID_BYTES_MAX, ID_ALPHABET));
+  }
+
+  /** Hashes the account that was written from `at` on. @param found what its characters are */
+  private takePosting(at: number, found: number): boolean {
+    if (found & FOREIGN) return false;
+    const { payload, words, wordCount } = this;
+    if (found & BRACE) hashAccount(payload.view, at, payload.at, this.keys, words, wordCount);
+    else hashUntagged(payload.view, at, payload.at, this.keys, words, wordCount);
+    this.wordCount = wordCount + 2;
     this.n++;
-    if (this.caller.accounts !== undefined) this.checkPrefix(value as string);
+    this.checkReach(at);
     return true;
   }
 
   putTag(value: unknown): boolean {
-    return this.putText(value, CODE_BYTES_MAX, ID_ALPHABET);
+    return (this.putText(value, CODE_BYTES_MAX, ID_ALPHABET) & FOREIGN) === 0;
+  }
+
+  putTagBytes(source: Uint8Array, from: number, length: number): boolean {
+    return (this.putBytes(source, from, length, CODE_BYTES_MAX, ID_ALPHABET) & FOREIGN) === 0;
   }
 
   putLeg(leg: number): void {
@@ -266,10 +330,9 @@ export class CommandEncoder {
 
   /** Hashes the content: operation, fields and postings as given; canonical metadata; seconds instead of the time of expiry. */
   hashContent(): void {
-    const { payload, content } = this;
-    const { keys } = this.caller;
+    const { payload, content, keys } = this;
     if (this.metadataAt < 0 && this.expiresAt < 0) {
-      hashContent(keys, this.op, this.n, this.presence, payload.bytes, this.fieldsAt, payload.at);
+      hashContent(keys, this.op, this.n, this.presence, payload.view, this.fieldsAt, payload.at);
     } else {
       content.start();
       let from = this.fieldsAt;
@@ -284,7 +347,7 @@ export class CommandEncoder {
         from = this.expiresAt + 8;
       }
       content.raw(payload.bytes, from, payload.at);
-      hashContent(keys, this.op, this.n, this.presence, content.bytes, 0, content.at);
+      hashContent(keys, this.op, this.n, this.presence, content.view, 0, content.at);
     }
     this.c0 = digest[0]!;
     this.c1 = digest[1]!;
@@ -307,22 +370,12 @@ export class CommandEncoder {
     return Command.header + this.wordCount * 4 + this.payload.at;
   }
 
-  /** Writes the message at `m`; the length word is the ring's. */
-  writeTo(
-    bytes: Uint8Array,
-    u32: Uint32Array,
-    f64: Float64Array,
-    m: number,
-    slot: number,
-    time: number,
-  ): void {
+  /** Writes the message at `m`, by whole words; the length word is the ring's. */
+  writeTo(u32: Uint32Array, f64: Float64Array, m: number, slot: number, time: number): void {
     const { payload, words } = this;
-    bytes[m + Command.op] = this.op;
-    bytes[m + Command.flags] = this.flags;
-    bytes[m + Command.n] = this.n;
-    bytes[m + Command.code] = this.code;
+    // Four bytes of one word, as are presence and words two halves of one.
+    u32[(m + Command.op) >> 2] = this.op | (this.flags << 8) | (this.n << 16) | (this.code << 24);
     u32[(m + Command.slot) >> 2] = slot;
-    // presence and words are two 16-bit halves of one word.
     u32[(m + Command.presence) >> 2] = this.presence | (this.wordCount << 16);
     u32[(m + Command.payloadBytes) >> 2] = payload.at;
     u32[(m + Command.argument) >> 2] = this.argument;
@@ -335,22 +388,22 @@ export class CommandEncoder {
     u32[at++] = this.c0;
     u32[at++] = this.c1;
     for (let i = 0; i < this.wordCount; i++) u32[at++] = words[i]!;
-    let to = at << 2;
-    for (let i = 0; i < payload.at; i++) bytes[to++] = payload.bytes[i]!;
+    const payloadWords = (payload.at + 3) >> 2;
+    for (let i = 0; i < payloadWords; i++) u32[at++] = payload.words[i]!;
   }
 }
 
-/** The hash of a content, into {@link digest}: `bytes[from, to)` are the fields behind the id, in the form that counts, then the postings. */
+/** The hash of a content, into {@link digest}: the bytes of `view` from `from` to `to` are the fields behind the id, in the form that counts, then the postings. */
 export function hashContent(
   keys: TenantKeys,
   op: number,
   n: number,
   presence: number,
-  bytes: Uint8Array,
+  view: DataView,
   from: number,
   to: number,
 ): void {
-  halfSip(bytes, from, to, keys.c0 ^ (op | (n << 8)), keys.c1 ^ presence);
+  halfSip(view, from, to, keys.c0 ^ (op | (n << 8)), keys.c1 ^ presence);
 }
 
 export const invalid = (detail: string, pointer: string): Fault => ({

@@ -9,19 +9,23 @@ export const IN_FLIGHT_MAX = 131072;
 const FLUSH_EVERY = 64;
 /** More than the longest answer: what may be lost at the end of a ring of answers. */
 const RESULT_SLACK = 4096;
+/** A command's number in its ring: the slot in the low bits, above them its index in the run. */
+const SLOT_BITS = 19;
+const SLOT_MASK = (1 << SLOT_BITS) - 1;
 /** Commits whose times are remembered on this side. */
 const TIMES_KEPT = 1024;
 
 /** Takes answers. One object may serve many commands: `tag` tells which. */
 export interface Handler {
-  /** The answer may be told. The ring's bytes are valid during the call only. */
+  /** The answer may be told. The ring's bytes are valid during the call only. @param tag of the command, or its index in a run */
   done(tag: number, ring: RingConsumer, m: number): void;
   /** The command was decided (perhaps not durable yet); only while the front {@link Front.watchDecisions | watches}. */
   decided?(tag: number): void;
 }
 
-/** A command that found no room in its ring. */
-interface Spilled {
+/** A command that was admitted and is not in its ring: it found no room there, or is held back. */
+export interface Waiting {
+  readonly shard: number;
   readonly bytes: Uint8Array;
   readonly resultBytes: number;
 }
@@ -56,12 +60,17 @@ export class Front {
   private readonly shardBells: Bell[];
   private readonly bell: Bell;
   private readonly reserved: Float64Array;
-  private readonly spilled: Spilled[][];
+  private readonly spilled: Waiting[][];
+  /** By slot, which is one command's or a run's: whom its answers are for, their tag, their bytes at most, how many are to come. */
   private readonly handlers: (Handler | undefined)[];
   private readonly tags: Float64Array;
   private readonly resultBytes: Uint16Array;
+  private readonly left: Uint16Array;
   private readonly free: Int32Array;
   private freeCount: number;
+  private readonly inFlightMax: number;
+  /** Commands under way. */
+  inFlight = 0;
   private unflushed = 0;
   private isFlushPlanned = false;
   private watchers = 0;
@@ -69,7 +78,8 @@ export class Front {
   private timesSeen: number;
   private readonly oneCommit = new Float64Array(3);
   private readonly idle: (() => void)[] = [];
-  private readonly now: () => number;
+  /** Ledger time, ms since the epoch. */
+  readonly now: () => number;
   private readonly defer: (then: () => void) => void;
   private readonly frontNumber: number;
   /** Called after a run of answers was passed on. */
@@ -80,9 +90,13 @@ export class Front {
     this.now = wiring.now;
     this.defer = wiring.defer ?? setImmediate;
     const max = wiring.inFlightMax ?? IN_FLIGHT_MAX;
+    if (max > 1 << SLOT_BITS)
+      throw new RangeError(`${max} commands in flight are too many for their numbers`);
+    this.inFlightMax = max;
     this.handlers = new Array(max).fill(undefined);
     this.tags = new Float64Array(max);
     this.resultBytes = new Uint16Array(max);
+    this.left = new Uint16Array(max);
     this.free = Int32Array.from({ length: max }, (_, i) => max - 1 - i);
     this.freeCount = max;
     this.rings = wiring.commands.map((buffer) => new RingProducer(buffer));
@@ -100,72 +114,90 @@ export class Front {
     return this.rings.length;
   }
 
-  get inFlight(): number {
-    return this.free.length - this.freeCount;
-  }
-
   /** Whether `count` more commands would be admitted. */
   hasRoom(count: number): boolean {
-    return this.freeCount >= count;
+    return this.inFlight + count <= this.inFlightMax;
   }
 
   /** Sends what the encoder composed. @returns false when too much is in flight: nothing was done */
   send(encoder: CommandEncoder, handler: Handler, tag: number): boolean {
-    if (this.freeCount === 0) return false;
-    const slot = this.take(handler, tag, encoder.resultBytes);
-    const shard = encoder.shard(this.rings.length);
-    if (this.spilled[shard]!.length === 0) {
-      const m = this.reserve(shard, encoder.size, encoder.resultBytes);
-      if (m >= 0) {
-        const ring = this.rings[shard]!;
-        encoder.writeTo(ring.bytes, ring.u32, ring.f64, m, slot, this.now());
-        this.wrote();
-        return true;
-      }
-    }
-    this.spilled[shard]!.push({ bytes: this.copyOf(encoder, slot), resultBytes: encoder.resultBytes });
+    if (!this.hasRoom(1)) return false;
+    this.write(encoder, this.take(handler, tag, 1, encoder.resultBytes), encoder.resultBytes, this.now());
     return true;
   }
 
-  /** Admits what the encoder composed, to be sent later by {@link sendHeld}. @returns undefined when too much is in flight */
-  hold(
-    encoder: CommandEncoder,
-    handler: Handler,
-    tag: number,
-  ): { shard: number; bytes: Uint8Array; resultBytes: number } | undefined {
-    if (this.freeCount === 0) return undefined;
-    const slot = this.take(handler, tag, encoder.resultBytes);
-    return {
-      shard: encoder.shard(this.rings.length),
-      bytes: this.copyOf(encoder, slot),
-      resultBytes: encoder.resultBytes,
-    };
+  /**
+   * Admits a run of commands that one handler hears of by their index; ask {@link hasRoom} first. Each index below `count` must be sent or
+   * skipped, once. One slot for them all, so that an entry costs no handler to store.
+   * @param resultBytes of each answer, at most
+   * @returns the run, for the calls below
+   */
+  openRun(handler: Handler, count: number, resultBytes: number): number {
+    return this.take(handler, 0, count, resultBytes);
   }
 
-  sendHeld(held: { shard: number; bytes: Uint8Array; resultBytes: number }): void {
+  /** Sends what the encoder composed. @param time of {@link now}, which may have been asked for several commands */
+  sendOf(run: number, encoder: CommandEncoder, index: number, time: number): void {
+    this.write(encoder, numberOf(run, index), this.resultBytes[run]!, time);
+  }
+
+  /** Keeps what the encoder composed, to be sent later by {@link sendHeld}. */
+  holdOf(run: number, encoder: CommandEncoder, index: number, time: number): Waiting {
+    return this.copyOf(encoder, numberOf(run, index), this.resultBytes[run]!, time);
+  }
+
+  sendHeld(held: Waiting): void {
     this.spilled[held.shard]!.push(held);
     this.sendSpilled(held.shard);
   }
 
-  private copyOf(encoder: CommandEncoder, slot: number): Uint8Array {
-    const bytes = new Uint8Array((encoder.size + 7) & ~7);
-    encoder.writeTo(
-      bytes,
-      new Uint32Array(bytes.buffer),
-      new Float64Array(bytes.buffer),
-      0,
-      slot,
-      this.now(),
-    );
-    return bytes.subarray(0, encoder.size);
+  /** One command less is to come of a run. */
+  skipOf(run: number): void {
+    this.passed(run);
   }
 
-  private take(handler: Handler, tag: number, resultBytes: number): number {
+  private write(encoder: CommandEncoder, number: number, resultBytes: number, time: number): void {
+    const shard = encoder.shard(this.rings.length);
+    if (this.spilled[shard]!.length === 0) {
+      const m = this.reserve(shard, encoder.size, resultBytes);
+      if (m >= 0) {
+        const ring = this.rings[shard]!;
+        encoder.writeTo(ring.u32, ring.f64, m, number, time);
+        this.wrote();
+        return;
+      }
+    }
+    this.spilled[shard]!.push(this.copyOf(encoder, number, resultBytes, time));
+  }
+
+  private copyOf(encoder: CommandEncoder, number: number, resultBytes: number, time: number): Waiting {
+    const bytes = new Uint8Array((encoder.size + 7) & ~7);
+    encoder.writeTo(new Uint32Array(bytes.buffer), new Float64Array(bytes.buffer), 0, number, time);
+    return {
+      shard: encoder.shard(this.rings.length),
+      bytes: bytes.subarray(0, encoder.size),
+      resultBytes,
+    };
+  }
+
+  private take(handler: Handler, tag: number, count: number, resultBytes: number): number {
     const slot = this.free[--this.freeCount]!;
     this.handlers[slot] = handler;
     this.tags[slot] = tag;
+    this.left[slot] = count;
     this.resultBytes[slot] = resultBytes;
+    this.inFlight += count;
     return slot;
+  }
+
+  /** A command of a slot is over. */
+  private passed(slot: number): void {
+    this.inFlight--;
+    const left = this.left[slot]! - 1;
+    this.left[slot] = left;
+    if (left > 0) return;
+    this.handlers[slot] = undefined;
+    this.free[this.freeCount++] = slot;
   }
 
   /** Room for a command and its answer. @returns the command's offset in the ring, or -1 */
@@ -249,13 +281,14 @@ export class Front {
     const ring = this.answers[shard]!;
     let freed = 0;
     for (let m = ring.peek(); m >= 0 && ring.f64[(m + Result.wait) >> 3]! <= durable; m = ring.peek()) {
-      const slot = ring.u32[(m + Result.slot) >> 2]!;
+      const number = ring.u32[(m + Result.slot) >> 2]!;
+      const slot = number & SLOT_MASK;
       const handler = this.handlers[slot]!;
-      this.handlers[slot] = undefined;
+      const tag = this.tags[slot]! + (number >>> SLOT_BITS);
       freed += this.resultBytes[slot]! + 8;
-      this.free[this.freeCount++] = slot;
-      if (this.watchers > 0 && handler.decided !== undefined) handler.decided(this.tags[slot]!);
-      handler.done(this.tags[slot]!, ring, m);
+      this.passed(slot);
+      if (this.watchers > 0 && handler.decided !== undefined) handler.decided(tag);
+      handler.done(tag, ring, m);
       ring.pass();
     }
     const any = ring.release();
@@ -284,8 +317,9 @@ export class Front {
   private scanDecisions(): void {
     for (const ring of this.answers) {
       for (let m = ring.scan(); m >= 0; m = ring.scan()) {
-        const slot = ring.u32[(m + Result.slot) >> 2]!;
-        this.handlers[slot]?.decided?.(this.tags[slot]!);
+        const number = ring.u32[(m + Result.slot) >> 2]!;
+        const slot = number & SLOT_MASK;
+        this.handlers[slot]?.decided?.(this.tags[slot]! + (number >>> SLOT_BITS));
       }
     }
   }
@@ -322,4 +356,9 @@ export class Front {
   whenIdle(): Promise<void> {
     return this.inFlight === 0 ? Promise.resolve() : new Promise((resolve) => this.idle.push(resolve));
   }
+}
+
+/** @param index below 2^13, as many as a batch has */
+function numberOf(run: number, index: number): number {
+  return (run | (index << SLOT_BITS)) >>> 0;
 }

@@ -34,7 +34,14 @@ import {
 } from './answers.js';
 import { BatchRun } from './batch-run.js';
 import { accountBody, balanceBody, type Lookup, parseLookup, transactionBody } from './bodies.js';
-import { type CallerPrefix, CommandEncoder, type Fault, READ_RESULT_BYTES } from './encoder.js';
+import { type CompactEntries, type CompactFrame, CompactList } from './compact-frame.js';
+import {
+  type CallerPrefix,
+  CommandEncoder,
+  FULL_RESULT_BYTES,
+  PLAIN_RESULT_BYTES,
+  READ_RESULT_BYTES,
+} from './encoder.js';
 import type { Fact, FactReader } from './facts.js';
 import { isPlainObject } from './fields.js';
 import type { Front, Handler } from './front.js';
@@ -143,7 +150,7 @@ export class LedgerSession implements Session {
     if (unready !== undefined) return unready;
     if (!this.host.front.hasRoom(list.length)) return OVERLOADED;
     const results: (BatchEntry<TransactionReply> | undefined)[] = new Array(list.length).fill(undefined);
-    const run = new BatchRun(this.host.front, list.length);
+    const run = new BatchRun(this.host.front, list.length, FULL_RESULT_BYTES);
     for (let i = 0; i < list.length; i++) {
       const fault = encodeTransaction(encoder, this.prefix, list[i], this.host.now());
       const denied = fault === undefined ? this.barred('transactions:create') : refusal(fault);
@@ -152,8 +159,7 @@ export class LedgerSession implements Session {
         run.skip();
         continue;
       }
-      const input = list[i] as TransactionInput;
-      run.add(encoder, input.id, accountsOf(input), i);
+      run.add(encoder, i);
     }
     const answers = await run.answers();
     await Promise.all(
@@ -336,16 +342,35 @@ export class LedgerSession implements Session {
   compact(frame: readonly unknown[], sink: CompactSink): boolean {
     const rid = frame[0];
     if (typeof rid !== 'number' || !Number.isInteger(rid) || rid < 0 || rid > 0xffffffff) return false;
-    if (Array.isArray(frame[1])) {
-      this.compactBatch(rid, frame, sink);
+    const second = frame[1];
+    if (Array.isArray(second)) {
+      const isSound = frame.length === 2 && second.length > 0 && second.length <= BATCH_MAX;
+      if (isSound) this.sendBatch(rid, new CompactList(second), sink);
+      else sink.answer(rid, CODES.invalid_request.n, 0);
       return true;
     }
     const fault = encodeCompact(encoder, this.prefix, frame, 1);
-    let code = fault === undefined ? 0 : CODES[fault.code].n;
-    if (code === 0) code = codeOf(this.denied('transactions:create'));
+    if (fault === undefined) this.sendSingle(rid, sink);
+    else sink.answer(rid, CODES[fault.code].n, 0);
+    return true;
+  }
+
+  compactFrame(frame: CompactFrame, sink: CompactSink): boolean {
+    if (frame.isBatch) {
+      if (!frame.openBatch()) return false;
+      this.sendBatch(frame.rid, frame, sink);
+      return true;
+    }
+    if (!frame.putSingle(encoder, this.prefix)) return false;
+    this.sendSingle(frame.rid, sink);
+    return true;
+  }
+
+  /** Sends the compact command that the encoder holds. */
+  private sendSingle(rid: number, sink: CompactSink): void {
+    let code = codeOf(this.denied('transactions:create'));
     if (code === 0 && !this.host.front.send(encoder, this.handlerOf(sink), rid)) code = CODES.overloaded.n;
     if (code !== 0) sink.answer(rid, code, 0);
-    return true;
   }
 
   private handlerOf(sink: CompactSink): SinkHandler {
@@ -356,33 +381,21 @@ export class LedgerSession implements Session {
     return this.sinkHandler;
   }
 
-  private compactBatch(rid: number, frame: readonly unknown[], sink: CompactSink): void {
-    const list = frame[1] as readonly unknown[];
+  private sendBatch(rid: number, entries: CompactEntries, sink: CompactSink): void {
     const { front } = this.host;
-    if (frame.length !== 2 || list.length === 0 || list.length > BATCH_MAX) {
-      sink.answer(rid, CODES.invalid_request.n, 0);
-      return;
-    }
-    const unready =
-      this.unready('transactions:create') ?? (front.hasRoom(list.length) ? undefined : OVERLOADED);
+    const { count } = entries;
+    const unready = this.unready('transactions:create') ?? (front.hasRoom(count) ? undefined : OVERLOADED);
     if (unready !== undefined) {
       sink.answer(rid, codeOf(unready), 0);
       return;
     }
     const refused: [number, number][] = [];
-    const run = new BatchRun(front, list.length);
-    for (let i = 0; i < list.length; i++) {
-      const entry = list[i];
-      const fault = Array.isArray(entry) ? encodeCompact(encoder, this.prefix, entry, 0) : ENTRY_FAULT;
+    const run = new BatchRun(front, count, PLAIN_RESULT_BYTES);
+    for (let i = 0; i < count; i++) {
+      const fault = entries.put(encoder, this.prefix);
       const code = fault === undefined ? codeOf(this.barred('transactions:create')) : CODES[fault.code].n;
-      if (code === 0) {
-        const fields = entry as unknown[];
-        const isLong = Array.isArray(fields[1]);
-        const accounts = isLong
-          ? (fields[1] as unknown[][]).map((posting) => posting[0])
-          : [fields[1], fields[2]];
-        run.add(encoder, fields[0] as string, accounts as string[], i);
-      } else {
+      if (code === 0) run.add(encoder, i);
+      else {
         refused.push([i, code]);
         run.skip();
       }
@@ -403,7 +416,6 @@ function codeOf(refused: Refusal | undefined): number {
   return refused === undefined ? 0 : CODES[refused.code].n;
 }
 
-const ENTRY_FAULT: Fault = { code: 'invalid_request', detail: 'an entry of a compact batch is an array' };
 /** The accounts of a sound transaction, by leg. */
 function accountsOf({ postings, debit, credit }: TransactionInput): readonly string[] {
   return postings === undefined ? [debit!, credit!] : postings.map((posting) => posting.account);

@@ -1,5 +1,5 @@
 import { CODES } from '../../engine/codes.js';
-import { fingerprint } from '../../engine/hash.js';
+import { dataViewOf, fingerprint } from '../../engine/hash.js';
 import type { RecordView } from '../../engine/record.js';
 import type { Outcome, ReversalInput, TransactionReply } from '../../engine/types.js';
 import { refusal } from './answers.js';
@@ -81,7 +81,7 @@ const NO_SUCH_LEG: Fault = {
 function originalFingerprint(session: LedgerSession, original: string): Uint32Array {
   const fp = new Uint32Array(4);
   const bytes = Buffer.from(original, 'latin1');
-  fingerprint(bytes, 0, bytes.length, session.prefix.keys, fp);
+  fingerprint(dataViewOf(bytes), 0, bytes.length, session.prefix.keys, fp);
   return fp;
 }
 

@@ -71,7 +71,7 @@ export class Decider {
   decide(encoder: CommandEncoder): Decided | Refused {
     const ring = this.toShard;
     const m = ring.reserve(encoder.size);
-    encoder.writeTo(ring.bytes, ring.u32, ring.f64, m, 0, NO_TIME);
+    encoder.writeTo(ring.u32, ring.f64, m, 0, NO_TIME);
     ring.publish();
     const refused = this.answer();
     return refused ?? this.record() ?? { code: 'duplicate', detail: 'it is there already' };

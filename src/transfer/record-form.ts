@@ -38,7 +38,7 @@ export class LineWriter {
     const op = view.kind === RecordKind.posted ? Op.transaction : Op.pending;
     if (view.kind > RecordKind.pending || view.presence & (Has.metadata | Has.expiresAt)) return false;
     const { keys } = this.callers.ofTenant(view.tenant);
-    hashContent(keys, op, view.n, view.presence, view.bytes, view.idAt + view.idLength, view.end);
+    hashContent(keys, op, view.n, view.presence, view.view, view.idAt + view.idLength, view.end);
     return digest[0] === view.c0 && digest[1] === view.c1;
   }
 

@@ -1,5 +1,5 @@
 import { CODES, codeName } from '../../engine/codes.js';
-import { fingerprint } from '../../engine/hash.js';
+import { dataViewOf, fingerprint } from '../../engine/hash.js';
 import { IdKind } from '../../engine/ids.js';
 import { RecordKind, RecordView } from '../../engine/record.js';
 import type { RecordPlace } from '../../wal/bulk-log.js';
@@ -78,7 +78,7 @@ export class RecordMaker {
     const { ids } = state;
     const content = [encoder.c0, encoder.c1] as const;
     const id = Buffer.from(command.original, 'latin1');
-    fingerprint(id, 0, id.length, caller.keys, fp);
+    fingerprint(dataViewOf(id), 0, id.length, caller.keys, fp);
     const entry = ids.find(fp[0]!, fp[1]!, fp[2]!, fp[3]!);
     if (entry < 0) throw new LineFault('transaction_not_found', `/original: ${command.original}`);
     const end = ids.kind(entry) === IdKind.pending ? state.findEnd(fp) : -1;

@@ -49,13 +49,14 @@ const FIELDS: { readonly [name: string]: { readonly counts: string; readonly not
   Writer: { counts: 'nextLsn lastTimeMs', not: 'batch current store rings env' },
   HeardFront: {
     counts:
-      'reserved spilled handlers tags resultBytes free freeCount unflushed isFlushPlanned watchers idle',
-    not: 'control rings answers shardBells bell times timesSeen oneCommit now defer frontNumber onAnswered listener plannedFlush drain',
+      'reserved spilled handlers tags resultBytes left free freeCount inFlight unflushed isFlushPlanned watchers idle',
+    not: 'control rings answers shardBells bell times timesSeen oneCommit now defer frontNumber inFlightMax onAnswered listener plannedFlush drain',
   },
   Heard: { counts: 'handler', not: 'listener' },
   BatchRun: {
-    counts: 'answersByEntry codesByEntry left highestLsn isComplete entries last batch',
-    not: 'onCodes onAnswers unwatch front',
+    counts: 'answersByEntry codesByEntry left highestLsn isComplete entries last batch run',
+    // The time goes into the ring.
+    not: 'onCodes onAnswers unwatch front time untilTime',
   },
 };
 

@@ -129,7 +129,7 @@ export class Maker {
     }));
     putReversal(encoder, prefix, original.id, fact.lsn, body, legs, content);
     const fp = new Uint32Array(4);
-    fingerprint(original.bytes, original.idAt, original.idAt + original.idLength, prefix.keys, fp);
+    fingerprint(original.view, original.idAt, original.idAt + original.idLength, prefix.keys, fp);
     encoder.putOriginalWords(fp, Array.from(original.amounts.subarray(0, original.n)));
     return this.keep(encoder, undefined, id, []);
   }

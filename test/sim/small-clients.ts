@@ -1,7 +1,7 @@
 import { Result } from '../../engine/command.js';
 import type { RingConsumer } from '../../engine/mailbox.js';
 import { BatchRun } from '../../src/ledger/batch-run.js';
-import type { CommandEncoder } from '../../src/ledger/encoder.js';
+import { type CommandEncoder, FULL_RESULT_BYTES } from '../../src/ledger/encoder.js';
 import { Front, type FrontWiring, type Handler } from '../../src/ledger/front.js';
 import type { Reply, Sent } from '../support/world.js';
 import { Hash } from './hash.js';
@@ -63,8 +63,8 @@ class HeardFront extends Front {
     return super.send(encoder, new Heard(handler, this.listener), tag);
   }
 
-  override hold(encoder: CommandEncoder, handler: Handler, tag: number): ReturnType<Front['hold']> {
-    return super.hold(encoder, new Heard(handler, this.listener), tag);
+  override openRun(handler: Handler, count: number, resultBytes: number): number {
+    return super.openRun(new Heard(handler, this.listener), count, resultBytes);
   }
 }
 
@@ -137,11 +137,11 @@ export class Client implements Listener {
 
   private sendBatch(batch: readonly Posted[]): void {
     this.open = batch.length;
-    const run = new BatchRun(this.front, batch.length);
+    const run = new BatchRun(this.front, batch.length, FULL_RESULT_BYTES);
     // Numbered through the process, which goes through the same world many times; one front has one batch at a time here.
     Object.assign(run, { batch: 1 });
-    batch.forEach(({ encoder, id, accounts }, index) => {
-      run.add(encoder, id, accounts, index);
+    batch.forEach(({ encoder }, index) => {
+      run.add(encoder, index);
     });
     run.codes(() => undefined);
   }

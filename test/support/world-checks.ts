@@ -1,7 +1,7 @@
 import { CLOSED, CONTENDED, FROZEN, HAS_MAX, HAS_MIN } from '../../engine/accounts.js';
 import { CODES, codeName } from '../../engine/codes.js';
 import { Command, Op, Result } from '../../engine/command.js';
-import { fingerprint, hashAccount } from '../../engine/hash.js';
+import { dataViewOf, fingerprint, hashAccount } from '../../engine/hash.js';
 import { derive, FACT_REVERSAL, ID_ENTRY_WORDS, IdKind } from '../../engine/ids.js';
 import { Bell, RingConsumer, RingProducer, ringBuffer } from '../../engine/mailbox.js';
 import { RecordKind, type RecordView } from '../../engine/record.js';
@@ -34,14 +34,14 @@ function row(state: State, tenant: string, id: string): number {
   const { keys, number } = state.tenantNamed(tenant);
   const bytes = Buffer.from(id, 'latin1');
   const words = new Uint32Array(2);
-  hashAccount(bytes, 0, bytes.length, keys, words, 0);
+  hashAccount(dataViewOf(bytes), 0, bytes.length, keys, words, 0);
   return state.owns(words[0]!) ? state.accounts.find(words[1]!, number, bytes, 0, bytes.length) : -1;
 }
 
 function fingerprintOf(state: State, tenant: string, id: string): Uint32Array {
   const bytes = Buffer.from(id, 'latin1');
   const fp = new Uint32Array(4);
-  fingerprint(bytes, 0, bytes.length, state.tenantNamed(tenant).keys, fp);
+  fingerprint(dataViewOf(bytes), 0, bytes.length, state.tenantNamed(tenant).keys, fp);
   return fp;
 }
 

@@ -205,7 +205,7 @@ export class CommandMaker {
     const content = [encoder.c0, encoder.c1] as const;
     putReversal(encoder, prefix, original.id, lsn, body, legsOf(original, checked.amount), content);
     const fp = new Uint32Array(4);
-    fingerprint(original.bytes, original.idAt, original.idAt + original.idLength, prefix.keys, fp);
+    fingerprint(original.view, original.idAt, original.idAt + original.idLength, prefix.keys, fp);
     encoder.putOriginalWords(fp, Array.from(original.amounts.subarray(0, original.n)));
     return this.keep(undefined, tenant, by, id);
   }

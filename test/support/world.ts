@@ -64,7 +64,7 @@ export function composed(
   id: string,
 ): Sent {
   const bytes = new Uint8Array((encoder.size + 7) & ~7);
-  encoder.writeTo(bytes, new Uint32Array(bytes.buffer), new Float64Array(bytes.buffer), 0, 0, 0);
+  encoder.writeTo(new Uint32Array(bytes.buffer), new Float64Array(bytes.buffer), 0, 0, 0);
   new Uint32Array(bytes.buffer)[0] = encoder.size;
   return { op: encoder.op, tenant, by, id, shard: encoder.shard(shards), bytes };
 }
