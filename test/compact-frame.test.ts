@@ -36,7 +36,7 @@ describe('the short way of a compact frame', () => {
     ['that is a batch', [5, [sale, ['t-5', legs], [...sale, 'S']]]],
     [
       'that is a batch with a fault in it',
-      [6, [sale, ['t 5', 'a', 'b', 1], ['t', 'a', 'b', 0.5], ['t'], []]],
+      [6, [sale, ['t 5', 'a', 'b', 1], ['t', 'a', 'b', 0.5], ['t'], [...sale, null, null, null, null], []]],
     ],
     [
       'of amounts in every width',
