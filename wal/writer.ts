@@ -29,6 +29,7 @@ export interface WriterEnvironment {
  */
 export class Writer {
   private readonly batch = new Uint8Array(BATCH_TARGET_BYTES + 32768);
+  private readonly view = new DataView(this.batch.buffer);
   private nextLsn: number;
   private lastTimeMs: number;
   /** The ring that held the last record: the next is most likely there. */
@@ -59,14 +60,15 @@ export class Writer {
 
   /** Copies the contiguous run into the batch. @returns where it ends */
   private gather(): number {
-    const { batch } = this;
+    const { view } = this;
     let end = BATCH_HEADER_BYTES;
     while (end < BATCH_TARGET_BYTES) {
       const ring = this.findNext();
       if (ring === undefined) break;
       const record = ring.peek() + LogMessage.record;
       const size = ring.u32[record >> 2]!;
-      batch.set(ring.bytes.subarray(record, record + size), end);
+      // By words, the last of which may go over; what is behind it comes next. A view and a set for each record: 66 ns for 75 bytes; this: 27.
+      for (let at = 0; at < size; at += 4) view.setUint32(end + at, ring.u32[(record + at) >> 2]!, true);
       end += size;
       ring.pass();
       this.nextLsn++;
