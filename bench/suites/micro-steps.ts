@@ -10,6 +10,7 @@ import { encode } from '../../src/client/codec.js';
 import { decodeJson } from '../../src/gateway/json.js';
 import { decodeMsgpack, encodeAnswer } from '../../src/gateway/msgpack.js';
 import { prefixOf } from '../../src/ledger/caller.js';
+import { CompactFrame } from '../../src/ledger/compact-frame.js';
 import { CommandEncoder } from '../../src/ledger/encoder.js';
 import { encodeCompact } from '../../src/ledger/requests.js';
 import { BATCH_HEADER_BYTES, hashBatch, NO_HASH, sealBatch } from '../../wal/batch.js';
@@ -61,9 +62,11 @@ export class MicroSteps {
       },
     });
     this.all = [
-      many('decode a compact frame', this.decodeFrame()),
-      many('decode a JSON body', this.decodeBody()),
-      many('compose a command: check, fingerprint, hash', this.compose()),
+      many('compact frame to command: read, check, hash', this.compactFrame()),
+      many('of that: fingerprint of an id of 16 bytes', this.fingerprintId()),
+      many('decode a frame to values', this.decodeFrame()),
+      many('decode a JSON body to values', this.decodeBody()),
+      many('values to command: check, hash', this.compose()),
       many(`look up one of ${ids} ids`, this.lookUpId(ids)),
       many(`look up one of ${ACCOUNTS} accounts`, this.lookUpAccount()),
       many('validate and apply two postings', this.validateAndApply()),
@@ -96,8 +99,28 @@ export class MicroSteps {
     return [1, saleId(this.sales++), debit, accountId(ACCOUNTS / 2 + this.random(ACCOUNTS / 2)), AMOUNT];
   }
 
+  private frames(): Buffer[] {
+    return Array.from({ length: REPEATS }, () => Buffer.from(encode(this.frame())));
+  }
+
+  private compactFrame(): () => void {
+    const frames = this.frames();
+    const frame = new CompactFrame();
+    let at = 0;
+    return () => {
+      const isComposed = frame.open(frames[at++ % REPEATS]!) && frame.putSingle(this.encoder, this.prefix);
+      if (!isComposed) throw new Error('an ordinary frame went the general way');
+    };
+  }
+
+  private fingerprintId(): () => void {
+    const id = dataViewOf(Buffer.from(saleId(0), 'latin1'));
+    const fp = new Uint32Array(4);
+    return () => fingerprint(id, 0, id.byteLength, this.keys, fp);
+  }
+
   private decodeFrame(): () => void {
-    const frames = Array.from({ length: REPEATS }, () => Buffer.from(encode(this.frame())));
+    const frames = this.frames();
     let at = 0;
     return () => void decodeMsgpack(frames[at++ % REPEATS]!);
   }
