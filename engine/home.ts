@@ -1,7 +1,6 @@
 import { CODES } from './codes.js';
-import { Command, CommandFlag, Peer, PeerType, ResultFlag } from './command.js';
-import { shardOf } from './hash.js';
-import type { Hold } from './holds.js';
+import { CommandFlag, Peer, PeerType, ResultFlag } from './command.js';
+import { Job, type WaitingCommand } from './job.js';
 import { judgeCurrencies, mismatch } from './ledger.js';
 import type { Outbox, RefusalDetail } from './outbox.js';
 import { RecordKind, RecordView } from './record.js';
@@ -9,6 +8,9 @@ import type { State } from './state.js';
 
 /** Transactions that one shard may have asked another about at a time. Rings between shards are sized for it. */
 export const PEER_CREDITS = 32;
+
+/** Buckets by which jobs are found: a power of two, of the order of the jobs under way at a time. */
+const BUCKETS = 1024;
 
 /** What a home needs of the shard around it. */
 export interface HomeHost {
@@ -30,12 +32,6 @@ export interface HomeHost {
   ): void;
 }
 
-/** A command copied out of its ring because it must wait. */
-export interface WaitingCommand {
-  readonly front: number;
-  readonly command: Uint8Array;
-}
-
 /**
  * The home's side of a transaction that is not decided in one go: it asks the owning shards in ascending order, one after the other, and
  * when all have said yes claims the LSN, hands over the record and lets them settle; at the first no it lets those asked before release.
@@ -49,8 +45,10 @@ export interface WaitingCommand {
 export class Home {
   private readonly jobs: (Job | undefined)[] = [];
   private readonly freeSlots: number[] = [];
-  /** Jobs by word 1 of their id's fingerprint. */
-  private readonly inFlight = new Map<number, Job[]>();
+  /** Jobs that ended, to be used again. */
+  private readonly pool: Job[] = [];
+  /** Jobs under way by word 1 of their id's fingerprint, chained. */
+  private readonly inFlight: (Job | undefined)[] = new Array(BUCKETS).fill(undefined);
   /** The job that an entry of a batch waits for, by front and number of the batch. */
   private readonly batches = new Map<number, Job>();
   private readonly credits: number[];
@@ -72,8 +70,9 @@ export class Home {
   /** The job about an id, if there is one. */
   find(fp: Uint32Array): Job | undefined {
     if (this.count === 0) return undefined;
-    const jobs = this.inFlight.get(fp[1]!);
-    return jobs?.find((job) => job.fingerprint.every((word, i) => word === fp[i]));
+    let job = this.inFlight[fp[1]! & (BUCKETS - 1)];
+    while (job !== undefined && !job.isAbout(fp)) job = job.next;
+    return job;
   }
 
   /** The job that an earlier entry of a batch waits for, if one does. */
@@ -90,14 +89,19 @@ export class Home {
     job.batches.push(key);
   }
 
+  /** A job to be filled and started. */
+  newJob(): Job {
+    return this.pool.pop() ?? new Job(this.state.shards);
+  }
+
   start(job: Job): void {
+    job.findParticipants(this.state);
     job.slot = this.freeSlots.pop() ?? this.jobs.push(undefined) - 1;
     this.jobs[job.slot] = job;
     this.count++;
-    const key = job.fingerprint[1]!;
-    const others = this.inFlight.get(key);
-    if (others === undefined) this.inFlight.set(key, [job]);
-    else others.push(job);
+    const bucket = job.fingerprint[1]! & (BUCKETS - 1);
+    job.next = this.inFlight[bucket];
+    this.inFlight[bucket] = job;
     this.advance(job);
   }
 
@@ -109,25 +113,29 @@ export class Home {
 
   /** Asks the next shard, or decides when all have said yes. */
   private advance(job: Job): void {
-    const shard = job.participants[job.asked];
-    if (shard === undefined) this.finish(job);
-    else if (shard === this.state.shard) this.host.askSelf(job);
+    if (job.asked === job.participantCount) {
+      this.finish(job);
+      return;
+    }
+    const shard = job.participants[job.asked]!;
+    if (shard === this.state.shard) this.host.askSelf(job);
     else if (this.credits[shard]! > 0) this.ask(shard, job);
     else this.waitingForCredit[shard]!.push(job);
   }
 
   private ask(shard: number, job: Job): void {
     this.credits[shard]!--;
-    const wordBytes = job.words.length * 4;
-    const m = this.out.peer(shard, PeerType.ask, job.slot, wordBytes + job.payload.length);
+    const m = this.out.peer(shard, PeerType.ask, job.slot, job.payloadAt + job.payloadBytes);
     const ring = this.out.env.peers[shard]!;
+    const { u32 } = ring;
     ring.bytes[m + Peer.kind] = job.kind;
     ring.bytes[m + Peer.n] = job.n;
-    ring.u32[(m + Peer.words) >> 2] = job.words.length;
+    u32[(m + Peer.words) >> 2] = job.words;
     ring.view.setUint16(m + Peer.presence, job.presence, true);
-    ring.u32[(m + Peer.payloadBytes) >> 2] = job.payload.length;
-    ring.u32.set(job.words, (m + Peer.header) >> 2);
-    ring.bytes.set(job.payload, m + Peer.header + wordBytes);
+    u32[(m + Peer.payloadBytes) >> 2] = job.payloadBytes;
+    const at = (m + Peer.header) >> 2;
+    const count = job.words + ((job.payloadBytes + 3) >>> 2);
+    for (let i = 0; i < count; i++) u32[at + i] = job.u32[i]!;
   }
 
   /** Gives back the credit of an ask that came to its end. */
@@ -165,8 +173,8 @@ export class Home {
 
   /** All have said yes. */
   private finish(job: Job): void {
-    const view = this.view.over(job.payload, job.payloadView);
-    view.readPayload(0, job.kind, job.n, job.presence);
+    const view = this.view.over(job.bytes, job.view);
+    view.readPayload(job.payloadAt, job.kind, job.n, job.presence);
     view.c0 = job.c0;
     view.c1 = job.c1;
     const code =
@@ -188,11 +196,12 @@ export class Home {
       job.presence,
       job.c0,
       job.c1,
-      job.payloadView,
-      0,
-      job.payload.length,
+      job.view,
+      job.payloadAt,
+      job.payloadAt + job.payloadBytes,
     );
-    for (const shard of job.participants) {
+    for (let i = 0; i < job.participantCount; i++) {
+      const shard = job.participants[i]!;
       if (shard === this.state.shard) this.host.settleSelf(job, lsn);
       else {
         this.out.settle(shard, job.slot, lsn);
@@ -210,72 +219,23 @@ export class Home {
     this.jobs[job.slot] = undefined;
     this.freeSlots.push(job.slot);
     this.count--;
-    const key = job.fingerprint[1]!;
-    const others = this.inFlight.get(key)!.filter((other) => other !== job);
-    if (others.length === 0) this.inFlight.delete(key);
-    else this.inFlight.set(key, others);
+    this.unchain(job);
     for (const batch of job.batches) this.batches.delete(batch);
     for (const waiting of job.waiting) this.host.again(waiting);
+    if (job.clear()) this.pool.push(job);
+  }
+
+  private unchain(job: Job): void {
+    const bucket = job.fingerprint[1]! & (BUCKETS - 1);
+    let before = this.inFlight[bucket]!;
+    if (before === job) this.inFlight[bucket] = job.next;
+    else {
+      while (before.next !== job) before = before.next!;
+      before.next = job.next;
+    }
   }
 }
 
 function batchKey(front: number, batch: number): number {
   return front * 4294967296 + batch;
-}
-
-/** A transaction, end, expiry or reversal under way. */
-export class Job {
-  slot = -1;
-  readonly participants: number[] = [];
-  /** How many participants have said yes. */
-  asked = 0;
-  /** Currency codes by leg, as far as owners have told them. */
-  readonly currencies: Float64Array;
-  readonly payloadView: DataView;
-  readonly waiting: WaitingCommand[] = [];
-  /** Batches of which entries are waiting. */
-  readonly batches: number[] = [];
-  /** The hold that an end ends. */
-  hold: Hold | undefined;
-  /** Code of the currency that all accounts must have, or 0. */
-  currency = 0;
-
-  constructor(
-    /** -1 when nobody waits for an answer (an expiry). */
-    readonly front: number,
-    readonly commandSlot: number,
-    readonly flags: number,
-    readonly fingerprint: Uint32Array,
-    readonly kind: number,
-    readonly n: number,
-    readonly presence: number,
-    readonly payload: Uint8Array,
-    /** Two words a leg; a reversal: then the original's fingerprint (4) and amounts by leg (2 each). */
-    readonly words: Uint32Array,
-    readonly c0: number,
-    readonly c1: number,
-    state: State,
-  ) {
-    this.currencies = new Float64Array(n);
-    this.payloadView = new DataView(payload.buffer, payload.byteOffset, payload.byteLength);
-    const asked = new Set<number>();
-    for (let leg = 0; leg < n; leg++) asked.add(shardOf(words[leg * 2]!, state.shards));
-    if (kind === RecordKind.reversal) asked.add(shardOf(words[2 * n]!, state.shards));
-    this.participants.push(...Array.from(asked).sort((a, b) => a - b));
-  }
-}
-
-/** A command's words and payload out of its message. */
-export function commandParts(
-  bytes: Uint8Array,
-  u32: Uint32Array,
-  view: DataView,
-  m: number,
-): { words: Uint32Array; payload: Uint8Array } {
-  const count = view.getUint16(m + Command.words, true);
-  const from = m + Command.header + count * 4;
-  return {
-    words: u32.slice((m + Command.header) >> 2, ((m + Command.header) >> 2) + count),
-    payload: bytes.slice(from, from + u32[(m + Command.payloadBytes) >> 2]!),
-  };
 }

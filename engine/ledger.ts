@@ -13,7 +13,7 @@ import {
 } from './accounts.js';
 import { CODES } from './codes.js';
 import { hashAccount, shardOf, type TenantKeys } from './hash.js';
-import { AMOUNT_MAX, POSTINGS_MAX } from './limits.js';
+import { AMOUNT_MAX } from './limits.js';
 import { RecordKind, type RecordView } from './record.js';
 
 /**
@@ -33,17 +33,27 @@ export interface Changes {
 export class Plan implements Changes {
   /** Accounts changed. */
   n = 0;
-  readonly rows = new Int32Array(POSTINGS_MAX);
-  readonly debits = new BigInt64Array(POSTINGS_MAX);
-  readonly credits = new BigInt64Array(POSTINGS_MAX);
-  readonly debitsPending = new BigInt64Array(POSTINGS_MAX);
-  readonly creditsPending = new BigInt64Array(POSTINGS_MAX);
+  readonly rows: Int32Array;
+  readonly debits: BigInt64Array;
+  readonly credits: BigInt64Array;
+  readonly debitsPending: BigInt64Array;
+  readonly creditsPending: BigInt64Array;
   /** The account's row by leg; -1 when another shard owns it. */
-  readonly rowOfLeg = new Int32Array(POSTINGS_MAX);
+  readonly rowOfLeg: Int32Array;
   /** Legs on accounts of other shards. */
   remote = 0;
   /** The leg at fault when {@link fillPlan} refuses. */
   leg = 0;
+
+  /** @param legs that it has room for */
+  constructor(legs: number) {
+    this.rows = new Int32Array(legs);
+    this.debits = new BigInt64Array(legs);
+    this.credits = new BigInt64Array(legs);
+    this.debitsPending = new BigInt64Array(legs);
+    this.creditsPending = new BigInt64Array(legs);
+    this.rowOfLeg = new Int32Array(legs);
+  }
 }
 
 /** Route and hash of each posting's account, two words a leg, into `out`. */

@@ -1,7 +1,17 @@
 import { type Accounts, CONTENDED } from './accounts.js';
 import { CODES } from './codes.js';
-import { type Ask, Change, type OriginalPart, type Read, Resource } from './earmark.js';
-import { applyPlan, highChange, judge, lowChange, PARK, type Plan, shortfall, YES } from './ledger.js';
+import { Ask, Change, type OriginalPart, type Read, Resource } from './earmark.js';
+import {
+  applyPlan,
+  highChange,
+  judge,
+  lowChange,
+  PARK,
+  type Plan,
+  type Standing,
+  shortfall,
+  YES,
+} from './ledger.js';
 import { RecordKind } from './record.js';
 import type { State } from './state.js';
 
@@ -29,7 +39,15 @@ import type { State } from './state.js';
 export class Owner {
   private readonly byAccount = new Map<number, Resource>();
   private readonly byOriginal = new Map<number, Resource>();
-  private readonly earmarks = new Map<number, Ask>();
+  /** Earmarks by home, then by job. */
+  private readonly earmarks: (Ask | undefined)[][];
+  /** Earmarks standing; for metrics. */
+  standing = 0;
+  /** Asks and resources of accounts that ended, to be used again. */
+  private readonly asks: Ask[] = [];
+  private readonly resources: Resource[] = [];
+  /** What {@link retry} has to look at; empty outside of it. */
+  private readonly todo: Resource[] = [];
   private readonly accounts: Accounts;
 
   constructor(
@@ -37,11 +55,7 @@ export class Owner {
     private readonly answers: OwnerAnswers,
   ) {
     this.accounts = state.accounts;
-  }
-
-  /** Earmarks standing; for metrics. */
-  get standing(): number {
-    return this.earmarks.size;
+    this.earmarks = Array.from({ length: state.shards }, () => []);
   }
 
   /** Whether anything of the plan has earmarks or a queue, so that the quick way is closed. */
@@ -55,19 +69,28 @@ export class Owner {
   }
 
   hasEarmarks(row: number): boolean {
-    return (this.byAccount.get(row)?.earmarks.size ?? 0) > 0;
+    return (this.byAccount.get(row)?.earmarks.length ?? 0) > 0;
+  }
+
+  /** An ask to be filled and put, or given back. @param legs of the transaction */
+  newAsk(legs: number): Ask {
+    return Ask.take(this.asks, legs);
+  }
+
+  /** Takes back an ask that nothing refers to. */
+  giveBack(ask: Ask): void {
+    ask.giveBack(this.asks);
   }
 
   /** Decides or parks a request; the answer comes through {@link OwnerAnswers}, perhaps before this returns. */
   ask(ask: Ask): void {
-    for (const row of ask.rows) ask.resources.push(this.accountResource(row));
-    if (ask.original !== undefined) ask.resources.push(this.originalResource(ask.original.entry));
+    const { plan, resources } = ask;
+    for (let at = 0; at < plan.n; at++) resources.push(this.accountResource(plan.rows[at]!));
+    if (ask.original !== undefined) resources.push(this.originalResource(ask.original.entry));
     const mayPark = ask.kind !== RecordKind.void && ask.kind !== RecordKind.expire;
-    if (mayPark && ask.resources.some((resource) => resource.queue.length > 0)) {
-      for (const resource of ask.resources) resource.queue.push(ask);
-    } else if (!this.decide(ask)) {
-      for (const resource of ask.resources) resource.queue.push(ask);
-    }
+    if ((mayPark && hasQueue(resources)) || !this.decide(ask)) {
+      for (const resource of resources) resource.queue.push(ask);
+    } else if (ask.refusal !== undefined) this.giveBack(ask);
   }
 
   /** Queues an account's change until nothing stands on the account; it is then announced, and ends with {@link changed}. */
@@ -88,24 +111,14 @@ export class Owner {
   /** Registers a read on an account with standing earmarks; it is announced when they are gone. */
   read(read: Read): void {
     const resource = this.byAccount.get(read.row)!;
-    read.waiting = resource.earmarks.size;
+    read.waiting = resource.earmarks.length;
     for (const earmark of resource.earmarks) earmark.reads.push(read);
   }
 
   /** The transaction was given an LSN: its changes are made. */
   settle(home: number, slot: number, lsn: number): void {
     const earmark = this.take(home, slot);
-    const { state } = this;
-    const plan = state.plan;
-    plan.n = earmark.rows.length;
-    for (let at = 0; at < plan.n; at++) {
-      plan.rows[at] = earmark.rows[at]!;
-      plan.debits[at] = earmark.debits[at]!;
-      plan.credits[at] = earmark.credits[at]!;
-      plan.debitsPending[at] = earmark.debitsPending[at]!;
-      plan.creditsPending[at] = earmark.creditsPending[at]!;
-    }
-    applyPlan(plan, this.accounts, lsn);
+    applyPlan(earmark.plan, this.accounts, lsn);
     if (earmark.original !== undefined) this.answers.reversed(earmark, lsn);
     this.end(earmark, lsn);
   }
@@ -116,36 +129,45 @@ export class Owner {
   }
 
   private take(home: number, slot: number): Ask {
-    const key = earmarkKey(home, slot);
-    const earmark = this.earmarks.get(key);
+    const earmarks = this.earmarks[home]!;
+    const earmark = earmarks[slot];
     if (earmark === undefined) throw new Error(`no earmark of job ${slot} of shard ${home}`);
-    this.earmarks.delete(key);
+    earmarks[slot] = undefined;
+    this.standing--;
     return earmark;
   }
 
   private end(earmark: Ask, lsn: number): void {
-    for (const resource of earmark.resources) {
-      resource.earmarks.delete(earmark);
-      this.count(resource, earmark, -1n);
+    const { resources, reads } = earmark;
+    for (let at = 0; at < resources.length; at++) {
+      const resource = resources[at]!;
+      resource.remove(earmark, at);
+      if (resource.isOriginal) countOriginal(resource, earmark, -1n);
+      else if (resource.isCounted) {
+        this.count(resource, earmark, at, -1n);
+        if (resource.earmarks.length === 0) resource.stopCounting();
+      }
     }
-    for (const read of earmark.reads) {
+    for (const read of reads) {
       if (lsn <= read.lsn) read.add(earmark);
       if (--read.waiting === 0) this.answers.readDone(read);
     }
-    this.retry(earmark.resources);
+    this.retry(resources);
+    this.giveBack(earmark);
   }
 
   /** Decides what is first in its queues, as far as that goes, and forgets resources that nothing is about any more. */
   private retry(resources: readonly Resource[]): void {
-    const todo = resources.slice();
+    const { todo } = this;
+    for (const resource of resources) todo.push(resource);
     for (let resource = todo.pop(); resource !== undefined; resource = todo.pop()) {
       const first = resource.queue[0];
       if (first === undefined) {
-        if (resource.earmarks.size === 0) this.forget(resource);
+        if (resource.earmarks.length === 0) this.forget(resource);
         continue;
       }
       if (first instanceof Change) {
-        if (resource.earmarks.size === 0 && !first.announced) {
+        if (resource.earmarks.length === 0 && !first.announced) {
           first.announced = true;
           this.answers.changeReady(first);
         }
@@ -156,6 +178,7 @@ export class Owner {
         other.queue.shift();
         todo.push(other);
       }
+      if (first.refusal !== undefined) this.giveBack(first);
     }
   }
 
@@ -171,32 +194,31 @@ export class Owner {
     if (verdict !== YES) {
       this.answers.no(ask, verdict);
       for (const resource of ask.resources)
-        if (resource.earmarks.size === 0 && resource.queue.length === 0) this.forget(resource);
+        if (resource.earmarks.length === 0 && resource.queue.length === 0) this.forget(resource);
       return true;
     }
-    for (const resource of ask.resources) {
-      resource.earmarks.add(ask);
-      this.count(resource, ask, 1n);
+    const { resources } = ask;
+    for (let at = 0; at < resources.length; at++) {
+      const resource = resources[at]!;
+      resource.add(ask, at);
+      if (resource.isOriginal) countOriginal(resource, ask, 1n);
+      else if (resource.isCounted) this.count(resource, ask, at, 1n);
     }
-    this.earmarks.set(earmarkKey(ask.home, ask.slot), ask);
+    this.earmarks[ask.home]![ask.slot] = ask;
+    this.standing++;
     this.answers.yes(ask);
     return true;
   }
 
   private judgeAccounts(ask: Ask): number {
     let parked: number = YES;
-    for (let at = 0; at < ask.rows.length; at++) {
-      const row = ask.rows[at]!;
-      const resource = ask.resources[at]!;
-      const verdict = judge(
-        this.accounts,
-        row,
-        ask,
-        at,
-        resource.earmarks.size === 0 ? null : resource.standing,
-      );
+    const { plan } = ask;
+    for (let at = 0; at < plan.n; at++) {
+      const row = plan.rows[at]!;
+      const standing = this.standingOn(ask.resources[at]!);
+      const verdict = judge(this.accounts, row, plan, at, standing);
       // This refusal tells figures. A standing earmark may be decided already and its settle on the way: they must show it.
-      if (verdict === CODES.insufficient_funds.n && resource.earmarks.size > 0) parked = PARK;
+      if (verdict === CODES.insufficient_funds.n && standing !== null) parked = PARK;
       else if (verdict > 0) {
         ask.refusal = {
           row,
@@ -233,20 +255,24 @@ export class Owner {
     return verdict;
   }
 
-  /** Adds an earmark to (or takes it from) what stands on a resource. */
-  private count(resource: Resource, ask: Ask, sign: bigint): void {
-    if (resource.isOriginal) {
-      const taken = ask.original!.taken;
-      for (let leg = 0; leg < taken.length; leg++)
-        resource.taken[leg] = (resource.taken[leg] ?? 0n) + sign * taken[leg]!;
-      return;
+  /** What the earmarks standing on an account may do to it; null when none stands. */
+  private standingOn(resource: Resource): Standing | null {
+    if (resource.earmarks.length === 0) return null;
+    if (!resource.isCounted) {
+      resource.isCounted = true;
+      for (const earmark of resource.earmarks)
+        this.count(resource, earmark, earmark.resources.indexOf(resource), 1n);
     }
-    const at = ask.rows.indexOf(resource.key);
+    return resource.standing;
+  }
+
+  /** Adds an earmark to (or takes it from) what stands on an account. @param at the account's place in it */
+  private count(resource: Resource, { plan }: Ask, at: number, sign: bigint): void {
     const sums = [
-      ask.debits[at]!,
-      ask.credits[at]!,
-      ask.debitsPending[at]!,
-      ask.creditsPending[at]!,
+      plan.debits[at]!,
+      plan.credits[at]!,
+      plan.debitsPending[at]!,
+      plan.creditsPending[at]!,
     ] as const;
     const isDebitNormal = this.accounts.isDebitNormal(resource.key);
     const { standing } = resource;
@@ -268,7 +294,8 @@ export class Owner {
   private accountResource(row: number): Resource {
     let resource = this.byAccount.get(row);
     if (resource === undefined) {
-      resource = new Resource(row, false);
+      resource = this.resources.pop() ?? new Resource(row, false);
+      resource.key = row;
       this.byAccount.set(row, resource);
       this.accounts.setFlag(row, CONTENDED, true);
     }
@@ -284,17 +311,30 @@ export class Owner {
     return resource;
   }
 
+  /** Nothing stands on a resource or waits for it any more. It may be forgotten already. */
   private forget(resource: Resource): void {
-    if (resource.isOriginal) this.byOriginal.delete(resource.key);
+    const { key } = resource;
+    if (key < 0) return;
+    resource.key = -1;
+    if (resource.isOriginal) this.byOriginal.delete(key);
     else {
-      this.byAccount.delete(resource.key);
-      this.accounts.setFlag(resource.key, CONTENDED, false);
+      this.byAccount.delete(key);
+      this.accounts.setFlag(key, CONTENDED, false);
+      this.resources.push(resource);
     }
   }
 }
 
-function earmarkKey(home: number, slot: number): number {
-  return home * 4294967296 + slot;
+function hasQueue(resources: readonly Resource[]): boolean {
+  for (const resource of resources) if (resource.queue.length > 0) return true;
+  return false;
+}
+
+/** Adds a reversal to (or takes it from) what stands on its original. */
+function countOriginal(resource: Resource, ask: Ask, sign: bigint): void {
+  const { taken } = ask.original!;
+  for (let leg = 0; leg < taken.length; leg++)
+    resource.taken[leg] = (resource.taken[leg] ?? 0n) + sign * taken[leg]!;
 }
 
 /** Where an owner's decisions go. */

@@ -1,8 +1,9 @@
 import { AccountDesk } from './account-desk.js';
 import { CODES } from './codes.js';
 import { Command, Op, Peer, PeerType } from './command.js';
-import { Ask, type Change, type OriginalPart, type Read } from './earmark.js';
-import { Home, type HomeHost, type Job, PEER_CREDITS, type WaitingCommand } from './home.js';
+import { type Ask, Change, type Read } from './earmark.js';
+import { Home, type HomeHost, PEER_CREDITS } from './home.js';
+import { Job, No, type WaitingCommand } from './job.js';
 import { fillPlan } from './ledger.js';
 import { Lookahead } from './lookahead.js';
 import type { RingConsumer } from './mailbox.js';
@@ -40,18 +41,11 @@ export function memoryOf(copy: Uint8Array): Memory {
   };
 }
 
-/** Something to be taken up between messages, so that no decision is made within another. */
-type Event =
-  | { readonly type: 'yes'; readonly job: Job }
-  | {
-      readonly type: 'no';
-      readonly job: Job;
-      readonly code: number;
-      readonly wait: number;
-      readonly detail: RefusalDetail | undefined;
-    }
-  | { readonly type: 'again'; readonly waiting: WaitingCommand }
-  | { readonly type: 'change'; readonly change: Change };
+/**
+ * Something to be taken up between messages, so that no decision is made within another: a job to which the owner here has said yes or no, a
+ * command that waited, a change whose turn it is.
+ */
+type Event = Job | No | WaitingCommand | Change;
 
 /**
  * One shard: takes messages one at a time and decides them. A pure state machine over its mailboxes: no clock (time comes with commands),
@@ -156,20 +150,10 @@ export class Shard implements HomeHost, OwnerAnswers {
   }
 
   private takeEvent(event: Event): void {
-    switch (event.type) {
-      case 'yes':
-        this.home.yes(event.job);
-        break;
-      case 'no':
-        this.home.no(event.job, event.code, event.wait, event.detail);
-        break;
-      case 'again':
-        this.take(event.waiting.front, memoryOf(event.waiting.command), 0);
-        break;
-      case 'change':
-        this.accounts.decideChange(event.change);
-        break;
-    }
+    if (event instanceof Job) this.home.yes(event);
+    else if (event instanceof No) this.home.no(event.job, event.code, event.wait, event.detail);
+    else if (event instanceof Change) this.accounts.decideChange(event);
+    else this.take(event.front, memoryOf(event.command), 0);
   }
 
   /** Takes one command. */
@@ -247,14 +231,15 @@ export class Shard implements HomeHost, OwnerAnswers {
   }
 
   askSelf(job: Job): void {
-    this.view.over(job.payload, job.payloadView).readPayload(0, job.kind, job.n, job.presence);
-    this.askOwner(this.state.shard, job.slot, this.view, job.words, 0);
+    this.view.over(job.bytes, job.view).readPayload(job.payloadAt, job.kind, job.n, job.presence);
+    this.askOwner(this.state.shard, job.slot, this.view, job.u32, 0);
   }
 
   /** Works out this shard's part of a transaction and puts it to the owner. */
   private askOwner(home: number, slot: number, view: RecordView, words: Uint32Array, wordsAt: number): void {
     const { state } = this;
-    const { plan } = state;
+    const ask = this.owner.newAsk(view.n);
+    const { plan } = ask;
     const tenant = state.tenantOf(view);
     const code = fillPlan(
       plan,
@@ -267,6 +252,7 @@ export class Shard implements HomeHost, OwnerAnswers {
       state.shards,
     );
     if (code !== 0) {
+      this.owner.giveBack(ask);
       this.refuseAsk(home, slot, code, 0, {
         account: view.account(plan.leg),
         available: '',
@@ -275,36 +261,42 @@ export class Shard implements HomeHost, OwnerAnswers {
       });
       return;
     }
-    let original: OriginalPart | undefined;
     const atOriginal = wordsAt + 2 * view.n;
     if (view.kind === RecordKind.reversal && state.owns(words[atOriginal]!)) {
       const part = this.transactions.originalPart(view, words, atOriginal);
       if ('code' in part) {
+        this.owner.giveBack(ask);
         this.refuseAsk(home, slot, part.code, part.wait, undefined);
         return;
       }
-      original = part;
+      ask.original = part;
     }
-    this.owner.ask(new Ask(home, slot, view.kind, plan, view.n, original));
+    ask.home = home;
+    ask.slot = slot;
+    ask.kind = view.kind;
+    ask.legs = view.n;
+    this.owner.ask(ask);
   }
 
   /** The owner grants: the home learns it, with the currencies of the legs that are here. */
   yes(ask: Ask): void {
     const { accounts } = this.state;
+    const { legs } = ask;
+    const { rowOfLeg } = ask.plan;
     if (ask.home === this.state.shard) {
       const job = this.home.get(ask.slot);
-      for (let leg = 0; leg < ask.rowOfLeg.length; leg++) {
-        if (ask.rowOfLeg[leg]! >= 0) job.currencies[leg] = accounts.currencyCode(ask.rowOfLeg[leg]!);
+      for (let leg = 0; leg < legs; leg++) {
+        if (rowOfLeg[leg]! >= 0) job.currencies[leg] = accounts.currencyCode(rowOfLeg[leg]!);
       }
-      this.events.push({ type: 'yes', job });
+      this.events.push(job);
       return;
     }
-    const m = this.out.peer(ask.home, PeerType.answer, ask.slot, ask.rowOfLeg.length * 8);
+    const m = this.out.peer(ask.home, PeerType.answer, ask.slot, legs * 8);
     const ring = this.out.env.peers[ask.home]!;
     ring.bytes[m + Peer.code] = CODES.ok.n;
-    ring.bytes[m + Peer.n] = ask.rowOfLeg.length;
-    for (let leg = 0; leg < ask.rowOfLeg.length; leg++) {
-      const row = ask.rowOfLeg[leg]!;
+    ring.bytes[m + Peer.n] = legs;
+    for (let leg = 0; leg < legs; leg++) {
+      const row = rowOfLeg[leg]!;
       ring.f64[((m + Peer.header) >> 3) + leg] = row >= 0 ? accounts.currencyCode(row) : 0;
     }
   }
@@ -334,7 +326,7 @@ export class Shard implements HomeHost, OwnerAnswers {
     detail: RefusalDetail | undefined,
   ): void {
     if (home === this.state.shard) {
-      this.events.push({ type: 'no', job: this.home.get(slot), code, wait, detail });
+      this.events.push(new No(this.home.get(slot), code, wait, detail));
       return;
     }
     this.writeDetail(detail);
@@ -371,7 +363,7 @@ export class Shard implements HomeHost, OwnerAnswers {
   }
 
   again(waiting: WaitingCommand): void {
-    this.events.push({ type: 'again', waiting });
+    this.events.push(waiting);
   }
 
   decided(job: Job, view: RecordView, lsn: number): void {
@@ -388,7 +380,7 @@ export class Shard implements HomeHost, OwnerAnswers {
   }
 
   changeReady(change: Change): void {
-    this.events.push({ type: 'change', change });
+    this.events.push(change);
   }
 
   refuse(

@@ -44,7 +44,7 @@ export class State {
   private readonly tenants = new Map<string, Tenant>();
   private lastTenant: Tenant | undefined;
 
-  readonly plan = new Plan();
+  readonly plan = new Plan(POSTINGS_MAX);
   private readonly words = new Uint32Array(RECORD_WORDS_MAX);
   private readonly fp = new Uint32Array(4);
 

@@ -4,8 +4,8 @@ import { Command, CommandFlag, LOOKUP_REVERSALS, ResultFlag } from './command.js
 import { currencyCode } from './currency.js';
 import type { OriginalPart } from './earmark.js';
 import type { Hold } from './holds.js';
-import { commandParts, Job } from './home.js';
 import { derive, FACT_REVERSAL, IdKind } from './ids.js';
+import type { Job } from './job.js';
 import { applyPlan, fillPlan, judge, judgeCurrencies, mismatch, shortfall } from './ledger.js';
 import { POSTINGS_MAX } from './limits.js';
 import { Has, Leg, RecordKind, RecordView, RecordWriter } from './record.js';
@@ -89,22 +89,9 @@ export class TransactionDesk {
     }
     const currency = view.has(Has.currency) ? currencyCode(view.currency) : 0;
     if (plan.remote > 0 || kind === RecordKind.reversal || shard.owner.isContended(plan)) {
-      const parts = commandParts(memory.bytes, memory.u32, memory.view, m);
-      const fp = this.fp.slice();
-      const job = new Job(
-        front,
-        slot,
-        flags,
-        fp,
-        kind,
-        n,
-        presence,
-        parts.payload,
-        parts.words,
-        c0,
-        c1,
-        state,
-      );
+      const job = shard.home.newJob();
+      job.begin(front, slot, flags, this.fp, kind, n, presence, c0, c1);
+      job.copyBody(memory.u32, wordsAt, words, memory.u32[(m + Command.payloadBytes) >> 2]!);
       job.currency = currency;
       shard.home.start(job);
       return;
@@ -219,7 +206,7 @@ export class TransactionDesk {
         out.answer(front, slot, code, 0, 0, 0, hold.lsn);
         return;
       }
-      const job = this.endJob(hold, kind, front, slot, flags, fp.slice(), presence, c0, c1);
+      const job = this.endJob(hold, kind, front, slot, flags, fp, presence, c0, c1);
       shard.home.start(job);
     }
   }
@@ -291,20 +278,9 @@ export class TransactionDesk {
       if (kept & Leg.tag) payload.copy(holdView.bytes, holdView.tagAt[leg]!, holdView.tagLength[leg]!);
       if (released > 0n) payload.i64(released);
     }
-    const job = new Job(
-      front,
-      slot,
-      flags,
-      fp,
-      kind,
-      hold.n,
-      presence | Has.created,
-      payload.bytes.slice(0, payload.at),
-      hold.words,
-      c0,
-      c1,
-      this.shard.state,
-    );
+    const job = this.shard.home.newJob();
+    job.begin(front, slot, flags, fp, kind, hold.n, presence | Has.created, c0, c1);
+    job.setBody(hold.words, payload.bytes.subarray(0, payload.at));
     job.hold = hold;
     return job;
   }
@@ -345,7 +321,7 @@ export class TransactionDesk {
   decided(job: Job, view: RecordView, lsn: number): void {
     const { state } = this.shard;
     const entry = state.remember(job.fingerprint, job.kind, lsn, job.c0, job.c1);
-    if (job.kind === RecordKind.pending) state.openHold(entry, job.fingerprint, lsn, view, job.words, 0);
+    if (job.kind === RecordKind.pending) state.openHold(entry, job.fingerprint, lsn, view, job.u32, 0);
     else if (job.hold !== undefined) state.holds.remove(job.hold.entry);
   }
 

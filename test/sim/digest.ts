@@ -1,6 +1,9 @@
 import { Accounts } from '../../engine/accounts.js';
+import { Ask } from '../../engine/earmark.js';
 import { type Hold, Holds } from '../../engine/holds.js';
 import { ID_ENTRY_WORDS, IdTable } from '../../engine/ids.js';
+import { Job } from '../../engine/job.js';
+import type { Plan } from '../../engine/ledger.js';
 import { RingConsumer } from '../../engine/mailbox.js';
 import { Hash } from './hash.js';
 import type { SmallWorld } from './small-world.js';
@@ -27,26 +30,36 @@ const FIELDS: { readonly [name: string]: { readonly counts: string; readonly not
     counts: 'accounts ids holds reversed',
     not: 'tenants lastTenant plan words fp shard shards ledgerKey',
   },
-  Owner: { counts: 'byAccount byOriginal earmarks', not: 'accounts state answers' },
-  Resource: { counts: 'standing taken earmarks queue key isOriginal', not: '' },
-  Ask: {
-    counts:
-      'rows debits credits debitsPending creditsPending rowOfLeg resources reads refusal home slot kind original',
-    not: '',
+  Owner: {
+    counts: 'byAccount byOriginal earmarks standing',
+    // Those to be used again are clear; the list of what is to be looked at is empty between steps.
+    not: 'asks resources todo accounts state answers',
   },
+  Resource: {
+    counts: 'taken earmarks queue key isOriginal',
+    // The sums of the earmarks, once somebody was judged against them.
+    not: 'standing isCounted',
+  },
+  Ask: {
+    counts: 'plan legs resources reads refusal home slot kind original',
+    // Finds it among the earmarks of its resources.
+    not: 'places',
+  },
+  Plan: { counts: 'n', not: 'rows debits credits debitsPending creditsPending rowOfLeg remote leg' },
   Change: { counts: 'resources announced row front command', not: '' },
   Read: { counts: 'waiting debits credits debitsPending creditsPending row front slot flags lsn', not: '' },
   Home: {
-    counts: 'jobs freeSlots inFlight credits waitingForCredit count batches',
-    not: 'view state out host',
+    counts: 'jobs freeSlots credits waitingForCredit count batches',
+    not: 'pool inFlight view state out host',
   },
   Job: {
     counts:
-      'slot participants asked currencies waiting hold currency front commandSlot flags fingerprint kind n presence payload words c0 c1 batches',
-    not: 'payloadView',
+      'slot participantCount asked waiting hold currency front commandSlot flags fingerprint kind n presence words payloadBytes c0 c1 batches',
+    not: 'next u32 bytes view participants currencies',
   },
+  No: { counts: 'job code wait detail', not: '' },
   TransactionDesk: { counts: 'deferred', not: 'view holdView payload fp currencies captured shard' },
-  Writer: { counts: 'nextLsn lastTimeMs', not: 'batch current store rings env' },
+  Writer: { counts: 'nextLsn lastTimeMs', not: 'batch view current store rings env' },
   HeardFront: {
     counts:
       'reserved spilled handlers tags resultBytes left free freeCount inFlight unflushed isFlushPlanned watchers idle',
@@ -174,6 +187,21 @@ class Walk {
     else if (object instanceof Set) this.list([...object]);
     else if (object instanceof Map) this.list([...object].flat());
     else for (const field of fieldsOf(object)) this.value((object as Record<string, unknown>)[field]);
+    if (object instanceof Job) this.job(object);
+    else if (object instanceof Ask) this.plan(object.plan, object.legs);
+  }
+
+  /** Of memory that is used again, the part in use. */
+  private job(job: Job): void {
+    this.value(job.participants.slice(0, job.participantCount));
+    this.value(job.currencies.slice(0, job.n));
+    this.value(job.bytes.slice(0, job.payloadAt + job.payloadBytes));
+  }
+
+  private plan(plan: Plan, legs: number): void {
+    for (const column of [plan.rows, plan.debits, plan.credits, plan.debitsPending, plan.creditsPending])
+      this.value(column.slice(0, plan.n));
+    this.value(plan.rowOfLeg.slice(0, legs));
   }
 
   private list(list: readonly unknown[]): void {

@@ -87,9 +87,9 @@ export const MUTATIONS: readonly Mutation[] = [
     name: 'earmarks asked in any order',
     costs: 'two sales wait for each other for ever',
     edits: one(
-      'engine/home.js',
-      'this.participants.push(...Array.from(asked).sort((a, b) => a - b));',
-      'this.participants.push(...Array.from(asked));',
+      'engine/job.js',
+      'while (at > 0 && participants[at - 1] > shard)',
+      'while (at > 0 && participants[at - 1] !== shard && participants[at - 1] > shard === this.commandSlot % 2 > 0)',
     ),
   },
   {
@@ -103,7 +103,7 @@ export const MUTATIONS: readonly Mutation[] = [
       },
       {
         file: 'engine/owner.js',
-        find: 'if (verdict === CODES.insufficient_funds.n && resource.earmarks.size > 0)',
+        find: 'if (verdict === CODES.insufficient_funds.n && standing !== null)',
         replace: 'if (verdict === PARK)',
       },
     ],
@@ -120,11 +120,20 @@ export const MUTATIONS: readonly Mutation[] = [
   {
     name: 'void and expiry that do not ask',
     costs: 'a read misses a void that has its place in the log already',
-    edits: one(
-      'engine/owner.js',
-      'resource.earmarks.add(ask);',
-      'if (ask.kind !== RecordKind.void && ask.kind !== RecordKind.expire)\n                resource.earmarks.add(ask);',
-    ),
+    edits: [
+      {
+        file: 'engine/owner.js',
+        find: 'resource.add(ask, at);',
+        replace:
+          'if (ask.kind !== RecordKind.void && ask.kind !== RecordKind.expire)\n                resource.add(ask, at);',
+      },
+      {
+        file: 'engine/earmark.js',
+        find: 'const last = this.earmarks.pop();',
+        replace:
+          'if (this.earmarks[earmark.places[at]] !== earmark)\n            return;\n        const last = this.earmarks.pop();',
+      },
+    ],
   },
   {
     name: 'reversal bound checked by the new id’s home only',
