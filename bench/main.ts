@@ -66,7 +66,7 @@ const suiteList = SUITES.map(({ name, about }) => `  ${name.padEnd(10)} ${about}
 
 const program = new Command('kassa bench')
   .description(
-    'measure Kassa on this machine, in rounds that alternate with what it is held against; about 5 minutes',
+    'measure Kassa on this machine, in rounds that alternate with what it is held against; about 10 minutes',
   )
   .argument('[suites...]', 'which; all of them by default')
   .option(
