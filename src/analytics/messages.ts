@@ -1,0 +1,111 @@
+/**
+ * What the server's process and the analytics process say to each other, over the channel of `child_process`. The server's process asks,
+ * tells how far the log is durable, and watches the heartbeat; it never waits for an answer while a till does.
+ */
+
+/** Where committed postings go. */
+export type Target = { readonly kind: 'embedded' } | { readonly kind: 'server'; readonly url: string };
+
+/** What the analytics process is started with: the first message. */
+export interface Start {
+  readonly type: 'start';
+  /** The ledger's data directory; the embedded engine lives in its folder `analytics`. */
+  readonly data: string;
+  readonly target: Target;
+  /** Default time zone of reports, IANA name. */
+  readonly zone: string;
+  /** Days after which postings are dropped from ClickHouse; 0 keeps them. The log keeps all. */
+  readonly ttlDays: number;
+  /** URL of a read-only user for the SQL endpoint on a server; undefined: the endpoint is refused there. */
+  readonly sqlUrl: string | undefined;
+}
+
+/** A request under `/v1/analytics/` (or `/v1/rates`), permission checked, with the caller's tenant. */
+export interface Question {
+  readonly type: 'ask';
+  readonly id: number;
+  readonly tenant: string;
+  readonly method: 'GET' | 'POST' | 'PUT';
+  /** Behind `/v1/`, such as `analytics/overview`, percent-encoding as it came. */
+  readonly path: string;
+  /** The raw query string, without `?`. */
+  readonly query: string;
+  /** The decoded JSON body, integers beyond 2^53 as bigint. */
+  readonly body?: unknown;
+  /** Of `reconcile`: the engine's own balance, exact at its LSN. */
+  readonly engine?: EngineBalance;
+}
+
+export interface EngineBalance {
+  readonly lsn: number;
+  readonly balance: bigint;
+  readonly debits_posted: bigint;
+  readonly credits_posted: bigint;
+  readonly debits_pending: bigint;
+  readonly credits_pending: bigint;
+}
+
+export type ToAnalytics =
+  | Start
+  | Question
+  /** Sent several times a second, and at once when something new is durable and nothing was told lately. */
+  | { readonly type: 'durable'; readonly lsn: number }
+  /** The asker has gone. */
+  | { readonly type: 'cancel'; readonly id: number }
+  /** Go on behind a batch that was put aside: an operator says so. */
+  | { readonly type: 'resume' }
+  | { readonly type: 'stop' };
+
+/** An answer: what goes to the client as it is. */
+export interface Answer {
+  readonly type: 'answer';
+  readonly id: number;
+  readonly status: number;
+  readonly contentType: string;
+  readonly body: string;
+  /** Name of a file that a browser should save it under. */
+  readonly filename?: string;
+  /** Number of the contract's code, for the counters of answers. */
+  readonly n: number;
+}
+
+/** How the sink stands. Sent at least each second: it is the heartbeat. */
+export interface SinkStatus {
+  readonly type: 'status';
+  /**
+   * starting: opening ClickHouse, migrations, resuming. running: delivering, or up to date. retrying: ClickHouse is away. halted: a batch was put
+   * aside, or what ClickHouse holds does not belong to this log; `reason` says which, and an operator has to act.
+   */
+  readonly state: 'starting' | 'running' | 'retrying' | 'halted';
+  readonly reason?: string;
+  /** Highest LSN that is delivered. */
+  readonly cursor: number;
+  /** LSNs that are durable and not delivered. */
+  readonly lagLsns: number;
+  /** Age of the oldest record that is not delivered, seconds; 0 when up to date. */
+  readonly lagSeconds: number;
+  /** Rows of postings a second, over the last seconds. */
+  readonly rowsPerSecond: number;
+  /** Since the process started. */
+  readonly rows: number;
+  readonly batches: number;
+  readonly retries: number;
+  readonly deadLetters: number;
+  /** Memory of the process, bytes. */
+  readonly rssBytes: number;
+}
+
+/** One query for the metrics. */
+export interface QueryTiming {
+  readonly type: 'timing';
+  /** The report, such as `overview`. */
+  readonly report: string;
+  readonly seconds: number;
+}
+
+export type FromAnalytics =
+  | SinkStatus
+  | Answer
+  | QueryTiming
+  /** For the server's log. */
+  | { readonly type: 'log'; readonly level: 'info' | 'warn' | 'error'; readonly message: string };

@@ -1,0 +1,37 @@
+import { Readable } from 'node:stream';
+import { ClientDatabase, createClient, type Insert, ONE_BLOCK, settingsClause } from './database.js';
+
+/** Milliseconds that a request may take. A query has limits of its own below it. */
+const REQUEST_MS = 300_000;
+
+/** A ClickHouse server by its HTTP address: user, password and database (default `kassa`) are part of the URL. */
+export class ServerDatabase extends ClientDatabase {
+  constructor(readonly url: URL) {
+    super(
+      createClient({
+        url: url.origin,
+        username: decodeURIComponent(url.username) || 'default',
+        password: decodeURIComponent(url.password),
+        database: databaseOf(url),
+        request_timeout: REQUEST_MS,
+        compression: { request: false, response: false },
+        max_open_connections: 8,
+      }),
+    );
+  }
+
+  async insert({ table, structure, bytes, queryId }: Insert): Promise<void> {
+    const source = `input('${structure.replaceAll("'", "\\'")}')`;
+    const result = await this.client.exec({
+      query: `INSERT INTO ${table} SELECT * FROM ${source}${settingsClause(ONE_BLOCK)} FORMAT RowBinary`,
+      values: Readable.from([bytes], { objectMode: false }),
+      ...(queryId !== undefined && { query_id: queryId }),
+    });
+    result.stream.resume();
+  }
+}
+
+/** The database that a server's URL names; `kassa` when it names none. */
+export function databaseOf(url: URL): string {
+  return decodeURIComponent(url.pathname.slice(1)) || 'kassa';
+}
