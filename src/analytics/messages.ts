@@ -1,3 +1,5 @@
+import type { Refusal } from '../../engine/types.js';
+
 /**
  * What the server's process and the analytics process say to each other, over the channel of `child_process`. The server's process asks,
  * tells how far the log is durable, and watches the heartbeat; it never waits for an answer while a till does.
@@ -56,18 +58,16 @@ export type ToAnalytics =
   | { readonly type: 'resume' }
   | { readonly type: 'stop' };
 
-/** An answer: what goes to the client as it is. */
-export interface Answer {
-  readonly type: 'answer';
-  readonly id: number;
-  readonly status: number;
-  readonly contentType: string;
-  readonly body: string;
-  /** Name of a file that a browser should save it under. */
-  readonly filename?: string;
-  /** Number of the contract's code, for the counters of answers. */
-  readonly n: number;
-}
+/** An answer: what goes to the client as it is, or why there is none. */
+export type Answer = { readonly type: 'answer'; readonly id: number } & (
+  | {
+      readonly ok: true;
+      readonly contentType: string;
+      readonly body: string;
+      readonly headers?: readonly (readonly [name: string, value: string])[];
+    }
+  | { readonly ok: false; readonly refusal: Refusal }
+);
 
 /** How the sink stands. Sent at least each second: it is the heartbeat. */
 export interface SinkStatus {
