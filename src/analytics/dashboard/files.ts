@@ -1,12 +1,9 @@
-import { readdirSync } from 'node:fs';
 import { createRequire } from 'node:module';
-import { basename, join } from 'node:path';
-import { fileURLToPath } from 'node:url';
+import { pathToFileURL } from 'node:url';
 
 /** A file of the dashboard as it is served. */
 export interface DashboardFile {
-  /** Absolute path. */
-  readonly file: string;
+  readonly file: URL;
   readonly contentType: string;
 }
 
@@ -17,40 +14,58 @@ const TYPES = {
   svg: 'image/svg+xml; charset=utf-8',
 } as const;
 
-/** Of the package. This file is compiled to dist/src/analytics/dashboard/. */
-const ROOT = fileURLToPath(new URL('../../../..', import.meta.url));
-const STATIC = join(ROOT, 'src/analytics/dashboard/static');
-const MODULES = fileURLToPath(new URL('page', import.meta.url));
-const INDEX = 'index.html';
+/** Beside the sources; this file itself is compiled to dist/src/analytics/dashboard/. */
+const STATIC = new URL('../../../../src/analytics/dashboard/static/', import.meta.url);
+const STATIC_FILES = ['icon.svg', 'style.css'];
 
-/**
- * Everything under `/dashboard`, by path: the page, what is static of it, its compiled modules, and the chart library. All of it comes from
- * the package and what is installed with it.
- * @throws Error when the package is not complete
- */
-export function dashboardFiles(): ReadonlyMap<string, DashboardFile> {
-  const uplot = createRequire(import.meta.url).resolve('uplot/dist/uPlot.esm.js');
-  const page = served(join(STATIC, INDEX));
-  return new Map([
-    ['/dashboard', page],
-    ['/dashboard/', page],
-    ...filesOf(STATIC).filter(([path]) => path !== `/dashboard/${INDEX}`),
-    ...filesOf(MODULES),
-    ['/dashboard/uplot.js', served(uplot)],
-    ['/dashboard/uplot.css', served(join(uplot, '..', 'uPlot.min.css'))],
-  ]);
+/** Compiled for browsers from the folder `page`. */
+const PAGE = new URL('page/', import.meta.url);
+const MODULES = [
+  'accounts',
+  'api',
+  'chart',
+  'dom',
+  'download',
+  'exact-json',
+  'figures',
+  'filter-form',
+  'live',
+  'locale',
+  'main',
+  'money',
+  'overview',
+  'paged-table',
+  'panel',
+  'period',
+  'period-picker',
+  'route',
+  'sales-chart',
+  'shop',
+  'shops',
+  'sign-in',
+  'source',
+  'statement',
+  'table',
+  'theme',
+  'theme-boot',
+  'till',
+  'times',
+  'view',
+];
+
+const UPLOT = pathToFileURL(createRequire(import.meta.url).resolve('uplot/dist/uPlot.esm.js'));
+
+function served(file: URL): DashboardFile {
+  const extension = file.pathname.slice(file.pathname.lastIndexOf('.') + 1);
+  return { file, contentType: TYPES[extension as keyof typeof TYPES] };
 }
 
-function filesOf(folder: string): (readonly [path: string, file: DashboardFile])[] {
-  return readdirSync(folder)
-    .filter((name) => extension(name) in TYPES)
-    .map((name) => [`/dashboard/${name}`, served(join(folder, name))] as const);
-}
-
-function served(file: string): DashboardFile {
-  return { file, contentType: TYPES[extension(basename(file)) as keyof typeof TYPES] };
-}
-
-function extension(name: string): string {
-  return name.slice(name.lastIndexOf('.') + 1);
-}
+/** By path: what `GET /dashboard` and the paths below it give. All of it comes from the package and from what is installed with it. */
+export const DASHBOARD_FILES: ReadonlyMap<string, DashboardFile> = new Map([
+  ['/dashboard', served(new URL('index.html', STATIC))],
+  ['/dashboard/', served(new URL('index.html', STATIC))],
+  ...STATIC_FILES.map((name) => [`/dashboard/${name}`, served(new URL(name, STATIC))] as const),
+  ...MODULES.map((name) => [`/dashboard/${name}.js`, served(new URL(`${name}.js`, PAGE))] as const),
+  ['/dashboard/uplot.js', served(UPLOT)],
+  ['/dashboard/uplot.css', served(new URL('uPlot.min.css', UPLOT))],
+]);

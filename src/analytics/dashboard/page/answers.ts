@@ -10,7 +10,7 @@ export interface Envelope {
 }
 
 export interface SinkState {
-  readonly state: 'starting' | 'running' | 'retrying' | 'halted' | 'off';
+  readonly state: 'starting' | 'running' | 'retrying' | 'halted';
   readonly cursor: number;
   readonly lag_lsns: number;
   readonly lag_seconds: number;
@@ -34,7 +34,11 @@ export interface Live {
   readonly connections: number;
   readonly accounts: number;
   readonly open_holds: number;
-  readonly sink: SinkState | null;
+  /** off: analytics is not there. down: its process is gone and comes again. */
+  readonly sink:
+    | SinkState
+    | { readonly state: 'off' }
+    | (Omit<SinkState, 'state'> & { readonly state: 'down' });
 }
 
 export interface Figures {

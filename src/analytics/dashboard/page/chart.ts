@@ -29,10 +29,10 @@ export interface ChartData {
   readonly summary: string;
 }
 
-/** With more than so many, bars would be hairs: a filled line is drawn instead. */
-const BARS_MAX = 120;
-const TICK_WIDTH_PX = 84;
-const Y_AXIS_PX = 72;
+/** Narrower bars would be hairs: a filled line is drawn instead. */
+const BAR_WIDTH_MIN_PX = 2;
+const TICK_WIDTH_PX = 68;
+const DIGIT_PX = 7;
 const GROUP_WIDTH = 0.78;
 /** Rows of the table beside a chart; a longer one would be slow, and CSV is there. */
 const TABLE_ROWS_MAX = 400;
@@ -129,8 +129,8 @@ export class Chart {
     const font = `${Number.parseFloat(getComputedStyle(this.#plot).fontSize)}px ${getComputedStyle(this.#plot).fontFamily}`;
     const axis = { stroke: ink, font, labelFont: font, labelGap: 4 };
     const scale = Number.parseFloat(getComputedStyle(document.documentElement).fontSize) / 16;
-    const labels = () =>
-      ticks(starts, size, zone, Math.max(2, this.#plot.clientWidth / (TICK_WIDTH_PX * scale)));
+    const labels = () => ticks(starts, size, zone, Math.max(2, room / (TICK_WIDTH_PX * scale)));
+    const room = this.#plot.clientWidth - 8 * DIGIT_PX * scale;
     const bars = lines.filter(({ kind }) => kind === 'bars');
     return {
       width: this.#plot.clientWidth,
@@ -159,14 +159,18 @@ export class Chart {
           ...axis,
           label: data.yLabel,
           labelSize: 22 * scale,
-          size: Y_AXIS_PX * scale,
+          size: (_plot, values) =>
+            (Math.max(3, ...(values ?? []).map(({ length }) => length)) * DIGIT_PX + 12) * scale,
           space: 36 * scale,
           grid: { stroke: grid, width: 1 },
           ticks: { show: false },
           values: (_plot, splits) => splits.map(data.axis),
         },
       ],
-      series: [{}, ...lines.map((line) => seriesOf(line, bars.indexOf(line), bars.length, starts.length))],
+      series: [
+        {},
+        ...lines.map((line) => seriesOf(line, bars.indexOf(line), bars.length, starts.length, room)),
+      ],
       hooks: {
         setCursor: [(plot) => this.#pointed(plot)],
         // The line of zero, where there is anything below it.
@@ -260,7 +264,7 @@ function alignedOf({ starts, lines }: ChartData): uPlot.AlignedData {
   ] as uPlot.AlignedData;
 }
 
-function seriesOf(line: Line, place: number, bars: number, length: number): uPlot.Series {
+function seriesOf(line: Line, place: number, bars: number, length: number, room: number): uPlot.Series {
   const stroke = colour(line.colour);
   const few = length <= 2;
   const common = { label: line.name, points: { show: few, size: 8, fill: stroke } };
@@ -268,7 +272,8 @@ function seriesOf(line: Line, place: number, bars: number, length: number): uPlo
     return { ...common, stroke, width: 1.5, dash: [5, 4] };
   }
   if (line.kind === 'line') return { ...common, stroke, width: 2 };
-  if (length > BARS_MAX) return { ...common, stroke, width: 1.5, fill: colour(`${line.colour}-soft`) };
+  if (room / (length * bars) < BAR_WIDTH_MIN_PX)
+    return { ...common, stroke, width: 1.5, fill: colour(`${line.colour}-soft`) };
   const width = GROUP_WIDTH / bars;
   return {
     ...common,

@@ -1,25 +1,25 @@
-import type { Figures } from './answers.js';
+import type { Figures, Overview } from './answers.js';
 import { h, hidden } from './dom.js';
 import type { Amount } from './exact-json.js';
 import { change, count, money, percent } from './money.js';
+import { span } from './times.js';
 
-export interface FigureOptions {
+interface FigureOptions {
   readonly name: string;
   readonly value: string;
   /** Under the value. */
-  readonly more?: Node | string | undefined;
-  readonly title?: string;
-  readonly class?: string;
+  readonly more?: Node | string;
+  readonly title?: string | undefined;
 }
 
-/** A name and its figure. For inside of a `dl`. */
-export function figure({ name, value, more, title, class: className = '' }: FigureOptions): HTMLElement {
+/** A name and its figure, for inside of a `dl`. */
+export function figure({ name, value, more = '', title }: FigureOptions): HTMLElement {
   return h(
     'div',
-    { class: `tile ${className}`, title },
+    { class: 'tile', title },
     h('dt', {}, name),
     h('dd', { class: 'tile-value' }, value),
-    h('dd', { class: 'tile-more' }, more ?? ''),
+    h('dd', { class: 'tile-more' }, more),
   );
 }
 
@@ -45,46 +45,68 @@ export function against(now: Amount, before: Amount, amount: (value: Amount) => 
   );
 }
 
-/** The figures beside net sales. */
-export function tiles(now: Figures, before: Figures | undefined, currency: string): HTMLElement {
+/** Net sales first and large, the other figures beside them. @param before figures of the period before, as far as they are known */
+export function headline(
+  { currency, period, previous, tz }: Overview,
+  now: Figures,
+  before: Partial<Figures> & Pick<Figures, 'net'>,
+): HTMLElement {
+  const earlier = span(previous.from, previous.to, tz);
+  const traded = BigInt(before.net) !== 0n || BigInt(before.count ?? 0) !== 0n;
+  return h(
+    'div',
+    { class: 'hero-grid' },
+    h(
+      'div',
+      { class: 'lead' },
+      h('p', { class: 'lead-name' }, 'Net sales'),
+      h('p', { class: 'lead-value' }, money(now.net, currency)),
+      h('p', { class: 'lead-period' }, span(period.from, period.to, tz)),
+      h(
+        'p',
+        { class: 'lead-more' },
+        ...(traded
+          ? [against(now.net, before.net, (value) => money(value, currency)), ` against ${earlier}`]
+          : [`No trade in the period before, ${earlier}`]),
+      ),
+    ),
+    tiles(now, traded ? before : {}, currency),
+  );
+}
+
+function tiles(now: Figures, before: Partial<Figures>, currency: string): HTMLElement {
   const amount = (value: Amount) => money(value, currency);
-  const compare = (name: 'sales' | 'refunds' | 'vat' | 'profit' | 'expense') =>
-    before === undefined ? undefined : against(now[name], before[name], amount);
-  const rate = (figures: Figures) => (figures.refund_rate === null ? '\u2013' : percent(figures.refund_rate));
+  const more = (name: keyof Figures, words: (value: Amount) => string) => {
+    const [value, earlier] = [now[name], before[name]];
+    return value === null || earlier === undefined || earlier === null ? '' : against(value, earlier, words);
+  };
+  const plain = (name: string, key: 'sales' | 'refunds' | 'vat' | 'expense' | 'profit', title?: string) =>
+    figure({ name, value: amount(now[key]), more: more(key, amount), title });
+  const rate = (share: number | null) => (share === null ? '\u2013' : percent(share));
   return h(
     'dl',
     { class: 'tiles' },
-    figure({ name: 'Sales', value: amount(now.sales), more: compare('sales') }),
-    figure({
-      name: 'Refunds',
-      value: amount(now.refunds),
-      more: compare('refunds'),
-    }),
+    plain('Sales', 'sales'),
+    plain('Refunds', 'refunds'),
     figure({
       name: 'Refund rate',
-      value: rate(now),
-      more: before === undefined ? undefined : `before ${rate(before)}`,
+      value: rate(now.refund_rate),
+      more: before.refund_rate == null ? '' : `before ${rate(before.refund_rate)}`,
       title: 'Refunds as a share of sales',
     }),
-    figure({ name: 'VAT', value: amount(now.vat), more: compare('vat') }),
+    plain('VAT', 'vat'),
+    plain('Expenses', 'expense'),
+    plain('Profit', 'profit', 'Net sales less expenses'),
     figure({
-      name: 'Profit',
-      value: amount(now.profit),
-      more: compare('profit'),
-      title: 'Net sales less expenses',
-    }),
-    figure({
-      name: 'Sales, number of',
+      name: 'Sales and refunds',
       value: count(now.count),
-      more: before === undefined ? undefined : against(now.count, before.count, count),
+      more: more('count', count),
+      title: 'How many there were',
     }),
     figure({
       name: 'Average sale',
       value: now.average === null ? '\u2013' : amount(now.average),
-      more:
-        before === undefined || before.average === null || now.average === null
-          ? undefined
-          : against(now.average, before.average, amount),
+      more: more('average', amount),
     }),
   );
 }

@@ -1,4 +1,4 @@
-import type { Live, SinkState } from './answers.js';
+import type { Live } from './answers.js';
 import { ApiError, get } from './api.js';
 import { h, svg } from './dom.js';
 import { count } from './money.js';
@@ -90,16 +90,16 @@ export class LiveStrip {
   #show({ transactions_per_second, p99_ms, sink }: Live): void {
     this.element.classList.remove('stale');
     this.#rate.textContent = count(Math.round(transactions_per_second));
-    this.#p99.textContent = p99_ms === null || p99_ms === undefined ? '\u2013' : milliseconds(p99_ms);
-    this.#books.textContent = sink === null ? 'off' : booksText(sink);
-    this.#books.dataset['state'] = sink?.state ?? 'off';
+    this.#p99.textContent = p99_ms === null ? '\u2013' : milliseconds(p99_ms);
+    this.#books.textContent = booksText(sink);
+    this.#books.dataset['state'] = sink.state;
     this.#rates.push(transactions_per_second);
     if (this.#rates.length > POINTS) this.#rates.shift();
     const most = Math.max(1, ...this.#rates);
     const offset = POINTS - this.#rates.length;
     const points = this.#rates.map((rate, index) => `${offset + index},${19 - (rate / most) * 18}`);
     this.#line.setAttribute('points', points.join(' '));
-    if (sink !== null && sink.cursor !== this.#cursor) {
+    if (sink.state !== 'off' && sink.cursor !== this.#cursor) {
       this.#cursor = sink.cursor;
       this.#listener.onBooks();
     }
@@ -111,11 +111,10 @@ function milliseconds(ms: number): string {
 }
 
 /** How far the sink is, in words. */
-export function booksText({ state, lag_lsns, lag_seconds }: SinkState): string {
-  if (state === 'off') return 'off';
-  if (state === 'halted') return 'halted';
-  if (state === 'starting') return 'starting';
-  if (state === 'running' && lag_lsns === 0) return 'up to date';
-  const behind = `${lag_seconds < 10 ? lag_seconds.toFixed(1) : Math.round(lag_seconds)} s behind`;
-  return state === 'retrying' ? `${behind}, ClickHouse is away` : behind;
+function booksText(sink: Live['sink']): string {
+  if (sink.state === 'off' || sink.state === 'halted' || sink.state === 'starting') return sink.state;
+  if (sink.state === 'down') return 'restarting';
+  if (sink.state === 'running' && sink.lag_lsns === 0) return 'up to date';
+  const seconds = sink.lag_seconds < 10 ? sink.lag_seconds.toFixed(1) : Math.round(sink.lag_seconds);
+  return sink.state === 'retrying' ? `${seconds} s behind, ClickHouse is away` : `${seconds} s behind`;
 }

@@ -1,7 +1,7 @@
 import { accountsView } from './accounts.js';
 import type { Status } from './answers.js';
 import { ApiError, get, takeTokenFromAddress, token } from './api.js';
-import { h, refill } from './dom.js';
+import { h, refill, svg } from './dom.js';
 import { LiveStrip } from './live.js';
 import { count } from './money.js';
 import { overviewView } from './overview.js';
@@ -239,9 +239,15 @@ class App {
 
   #themes(): void {
     const choice = place('theme');
-    const names = { auto: 'System', light: 'Light', dark: 'Dark' };
     const buttons = THEMES.map((theme) =>
-      h('button', { type: 'button', class: 'choice', 'data-theme-choice': theme }, names[theme]),
+      h(
+        'button',
+        {
+          ...{ type: 'button', class: 'choice icon', 'data-theme-choice': theme },
+          ...{ title: THEME_NAMES[theme], 'aria-label': THEME_NAMES[theme] },
+        },
+        svg('svg', { viewBox: '0 0 16 16', 'aria-hidden': 'true' }, svg('path', { d: THEME_PATHS[theme] })),
+      ),
     );
     const mark = () => {
       for (const button of buttons) {
@@ -260,6 +266,16 @@ class App {
     );
   }
 }
+
+const THEME_NAMES = { auto: 'As the system has it', light: 'Light', dark: 'Dark' } as const;
+
+/** A half-filled circle, a sun, a moon. */
+const THEME_PATHS = {
+  auto: 'M8 1.5a6.5 6.5 0 1 0 0 13a6.5 6.5 0 0 0 0-13zm0 1.5v10a5 5 0 0 1 0-10z',
+  light:
+    'M8 4.5a3.5 3.5 0 1 0 0 7a3.5 3.5 0 0 0 0-7zM7.250.5h1.5v2.5h-1.5zM7.250 13h1.5v2.5h-1.5zM.5 7.250h2.5v1.5h-2.5zM13 7.250h2.5v1.5h-2.5zM2.2 3.250l1.050-1.050 1.750 1.750-1.050 1.050zM11 12.050l1.050-1.050 1.750 1.750-1.050 1.050zM12.050 5l-1.050-1.050 1.750-1.750 1.050 1.050zM3.250 13.8l-1.050-1.050 1.750-1.750 1.050 1.050z',
+  dark: 'M6.2 1.6a6.6 6.6 0 1 0 8.2 8.2a5.6 5.6 0 0 1-8.2-8.2z',
+} as const;
 
 /** What of the status the page's frame is made of. */
 function frame({ currencies, last_effective_at, tz }: Status): string {

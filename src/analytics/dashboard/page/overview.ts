@@ -3,17 +3,17 @@ import { get } from './api.js';
 import { Chart, type Line } from './chart.js';
 import { h } from './dom.js';
 import { csvButton, fileName } from './download.js';
-import { against, tiles } from './figures.js';
+import { headline } from './figures.js';
 import { approximate, count, decimalText, money, shortMoney, unitOf } from './money.js';
 import { panel } from './panel.js';
 import { salesChart } from './sales-chart.js';
 import { bar, shopsPanel } from './shops.js';
 import { Source } from './source.js';
 import { csvOf, table } from './table.js';
-import { addDays, dayOf, longDay, moment, span } from './times.js';
+import { addDays, dayOf, longDay, moment } from './times.js';
 import { daysOf, linkTo, type Page, type View } from './view.js';
 
-const ANOMALIES_SHOWN = 6;
+const ANOMALIES_SHOWN = 4;
 const TOP_SHOWN = 6;
 
 /** The first page: the period's net sales, and all that stands behind them. */
@@ -67,25 +67,7 @@ export function netSales(source: Source<Overview>): HTMLElement {
     quietTitle: true,
     class: 'hero wide',
     source,
-    show: ({ totals, previous_totals, currency, period, previous, tz }) =>
-      h(
-        'div',
-        { class: 'hero-grid' },
-        h(
-          'div',
-          { class: 'lead' },
-          h('p', { class: 'lead-name' }, 'Net sales'),
-          h('p', { class: 'lead-value' }, money(totals.net, currency)),
-          h(
-            'p',
-            { class: 'lead-more' },
-            against(totals.net, previous_totals.net, (value) => money(value, currency)),
-            ` against ${span(previous.from, previous.to, tz)}`,
-          ),
-          h('p', { class: 'lead-period' }, span(period.from, period.to, tz)),
-        ),
-        tiles(totals, previous_totals, currency),
-      ),
+    show: (overview) => headline(overview, overview.totals, overview.previous_totals),
   });
 }
 
@@ -117,7 +99,7 @@ function balancesPanel(page: Page, source: Source<Balances>): HTMLElement {
                 TYPE_NAMES[type],
               ),
           },
-          { name: 'Accounts', figure: true, cell: ({ accounts }) => count(accounts) },
+          { name: 'Accounts', figure: true, leave: 'small', cell: ({ accounts }) => count(accounts) },
           { name: 'Balance', figure: true, cell: ({ balance, currency }) => money(balance, currency) },
         ],
         rows: types,

@@ -30,7 +30,14 @@ function customForm(route: Route, span: Span, current: boolean): HTMLElement {
       'label',
       { class: 'field' },
       h('span', {}, label),
-      h('input', { type: 'date', name, value, required: true, 'data-key': `period ${name}` }),
+      h('input', {
+        type: 'date',
+        name,
+        value,
+        required: true,
+        'aria-label': name === 'from' ? 'First day' : 'Last day',
+        'data-key': `period ${name}`,
+      }),
     );
   const form = h(
     'form',

@@ -36,7 +36,8 @@ export function salesChart(source: Source<Overview>, signal: AbortSignal, name: 
   const draw = (overview: Overview) => {
     latest = overview;
     const { period, previous, tz } = overview;
-    caption.textContent = `By ${SIZE_NAMES[period.bucket]}, ${span(period.from, period.to, tz)}. Dashed: ${span(previous.from, previous.to, tz)}.`;
+    const before = traded(overview) ? ` Dashed: ${span(previous.from, previous.to, tz)}.` : '';
+    caption.textContent = `By ${SIZE_NAMES[period.bucket]}, ${span(period.from, period.to, tz)}.${before}`;
     return chart.show(chartData(overview, measure));
   };
   const choices = h('div', { class: 'choices', role: 'group', 'aria-label': 'What the chart shows' });
@@ -81,7 +82,7 @@ export function salesChart(source: Source<Overview>, signal: AbortSignal, name: 
 }
 
 function chartData(overview: Overview, measure: Measure): ChartData {
-  const { currency, series, previous_series, period, previous, tz } = overview;
+  const { currency, series, previous_series, period, tz } = overview;
   const isCount = measure.key === 'count';
   const words = (amount: Amount) => (isCount ? count(amount) : money(amount, currency));
   const height = (amount: Amount) => (isCount ? Number(amount) : approximate(amount, currency));
@@ -89,21 +90,26 @@ function chartData(overview: Overview, measure: Measure): ChartData {
     values: of.map((bucket) => height(bucket[measure.at])),
     text: (index) => (of[index] === undefined ? '\u2013' : words(of[index][measure.at])),
   });
-  const now = line(series);
-  const before = line(previous_series);
   return {
     starts: series.map(([start]) => start),
     size: period.bucket,
     zone: tz,
     lines: [
-      { name: measure.name, colour: measure.colour, kind: 'bars', ...now },
-      { name: 'Period before', colour: '--before', kind: 'dashed', ...before },
+      { name: measure.name, colour: measure.colour, kind: 'bars', ...line(series) },
+      ...(traded(overview)
+        ? [{ name: 'Period before', colour: '--before', kind: 'dashed' as const, ...line(previous_series) }]
+        : []),
     ],
     yLabel: isCount ? 'Sales' : unitOf(currency),
     xLabel: `Time (${tz})`,
     axis: isCount ? (value) => count(value) : (value) => shortMoney(value, currency),
-    summary: `${measure.name} by ${SIZE_NAMES[period.bucket]}, ${span(period.from, period.to, tz)}, beside ${span(previous.from, previous.to, tz)}.`,
+    summary: `${measure.name} by ${SIZE_NAMES[period.bucket]}, ${span(period.from, period.to, tz)}.`,
   };
+}
+
+/** Whether there is a period before to compare with. */
+function traded({ previous_totals: { count: number, net } }: Overview): boolean {
+  return BigInt(number) !== 0n || BigInt(net) !== 0n;
 }
 
 function salesCsv({ series, currency, period, tz }: Overview): string {

@@ -92,7 +92,11 @@ export function shopsPanel(page: Page, source: Source<Overview>): HTMLElement {
       {
         name: 'Change',
         figure: true,
-        cell: ({ net: now, previous_net }) => against(now, previous_net, (value) => money(value, currency)),
+        leave: 'medium',
+        cell: ({ net: now, previous_net }) =>
+          BigInt(previous_net) === 0n
+            ? '\u2013'
+            : against(now, previous_net, (value) => money(value, currency)),
       },
       ...others,
     ];

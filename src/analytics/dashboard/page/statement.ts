@@ -2,6 +2,7 @@ import type { Reconciled, Statement, StatementRow } from './answers.js';
 import { get, pathOf } from './api.js';
 import { h } from './dom.js';
 import { allPages, fileName, save } from './download.js';
+import { figure } from './figures.js';
 import { type Filter, filterForm, filterQuery } from './filter-form.js';
 import { count, money } from './money.js';
 import { pagedTable } from './paged-table.js';
@@ -96,8 +97,6 @@ function balancePanel(page: Page, source: Source<Statement>): HTMLElement {
     source,
     show: ({ opening, closing, debits, credits, currency, type, count: rows }) => {
       const amount = (value: number | bigint) => money(value, currency);
-      const pair = (name: string, value: string) =>
-        h('div', { class: 'tile' }, h('dt', {}, name), h('dd', { class: 'tile-value' }, value));
       return h(
         'div',
         { class: 'hero-grid' },
@@ -114,10 +113,10 @@ function balancePanel(page: Page, source: Source<Statement>): HTMLElement {
           h(
             'dl',
             { class: 'tiles' },
-            pair('Opening', amount(opening)),
-            pair('Debits', amount(debits)),
-            pair('Credits', amount(credits)),
-            pair('Postings', count(rows)),
+            figure({ name: 'Opening', value: amount(opening) }),
+            figure({ name: 'Debits', value: amount(debits) }),
+            figure({ name: 'Credits', value: amount(credits) }),
+            figure({ name: 'Postings', value: count(rows) }),
           ),
           h('div', { class: 'check' }, check, checked),
         ),

@@ -183,7 +183,7 @@ function transactionsPanel(page: Page, source: Source<Transactions>): HTMLElemen
   const shop = shopName(page.route.id);
   return panel({
     title: 'Latest transactions',
-    class: 'half',
+    class: 'wide',
     source,
     hint: `Sent from ${shop} in this period, newest first.`,
     actions: [

@@ -111,8 +111,8 @@ export interface Tick {
   readonly label: string;
 }
 
-const CLOCK_STEPS = [5, 10, 15, 30, 60, 120, 180, 240, 360, 720, 1440, 2880, 10080, 20160];
-const DAY_STEPS = [1, 2, 7, 14, 28];
+const CLOCK_STEPS = [5, 10, 15, 30, 60, 120, 180, 240, 360, 720, 1440, 2880, 4320, 10080, 20160];
+const DAY_STEPS = [1, 2, 3, 4, 5, 7, 14, 28];
 const MONTH_STEPS = [1, 2, 3, 6, 12, 24, 60];
 
 /** Ticks at round times of the zone, at most so many. Buckets may be left out: a day of 23 hours has 23. */
