@@ -1,31 +1,19 @@
 import { mkdirSync, writeFileSync } from 'node:fs';
-import { createRequire } from 'node:module';
 import { join } from 'node:path';
 import type { ClickHouseClient } from '@clickhouse/client';
 import { ClientDatabase, createClient, type Insert, ONE_BLOCK, quote, settingsClause } from './database.js';
+import { hasEmbeddedEngine, NO_ENGINE } from './installed.js';
 
 /** chDB is an optional dependency, and is not there. */
 export class NoEngineError extends Error {
   override readonly name = 'NoEngineError';
   constructor() {
-    super(
-      'the embedded ClickHouse is not installed: add the package chdb, or give --analytics the URL of a server',
-    );
+    super(NO_ENGINE);
   }
 }
 
 /** The database within the embedded engine. */
 const DATABASE = 'kassa';
-
-/** Whether the embedded engine is installed, without loading it. */
-export function hasEmbeddedEngine(): boolean {
-  try {
-    createRequire(import.meta.url).resolve('chdb/connection');
-    return true;
-  } catch {
-    return false;
-  }
-}
 
 /**
  * ClickHouse as a library. One directory per process: loading it twice, or in a thread that ends, ends the process.
@@ -51,6 +39,9 @@ export class EmbeddedDatabase extends ClientDatabase {
   ) {
     super(client);
   }
+
+  /** Made when it was opened. */
+  async prepare(): Promise<void> {}
 
   /**
    * chDB takes what comes with a statement as part of its text, which binary data cannot be: it goes by a file. Text would be parsed at

@@ -20,6 +20,8 @@ export interface Start {
   readonly ttlDays: number;
   /** URL of a read-only user for the SQL endpoint on a server; undefined: the endpoint is refused there. */
   readonly sqlUrl: string | undefined;
+  /** Milliseconds from which on an answer is told as slow. */
+  readonly slowQueryMs: number;
 }
 
 /** A request under `/v1/analytics/` (or `/v1/rates`), permission checked, with the caller's tenant. */
@@ -103,9 +105,20 @@ export interface QueryTiming {
   readonly seconds: number;
 }
 
+/** An answer that took long, for the server's log. */
+export interface SlowAnswer {
+  readonly type: 'slow';
+  readonly report: string;
+  readonly seconds: number;
+  readonly tenant: string;
+  /** What was delivered when it was given. */
+  readonly lsn: number;
+}
+
 export type FromAnalytics =
   | SinkStatus
   | Answer
   | QueryTiming
+  | SlowAnswer
   /** For the server's log. */
   | { readonly type: 'log'; readonly level: 'info' | 'warn' | 'error'; readonly message: string };
