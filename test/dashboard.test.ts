@@ -41,7 +41,7 @@ describe('what is served', () => {
   it('asks for nothing else: every import and every link is served, and no address is foreign', () => {
     for (const [path, { file }] of DASHBOARD_FILES) {
       const text = readFileSync(file, 'utf8');
-      for (const [, target] of text.matchAll(/^(?:import|export)\b[^;'"]*['"]([^'"]+)['"];/gm)) {
+      for (const [, target] of text.matchAll(/^(?:import|export) (?:[^;'"]* from )?['"]([^'"]+)['"];/gm)) {
         if (!path.endsWith('.js')) continue;
         expect(DASHBOARD_FILES.has(new URL(target!, `http://x${path}`).pathname), `${path}: ${target}`).toBe(
           true,
