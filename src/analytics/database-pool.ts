@@ -14,6 +14,10 @@ export class DatabasePool implements Database {
     this.free = [...members];
   }
 
+  prepare(): Promise<void> {
+    return this.use((member) => member.prepare());
+  }
+
   rows(sql: string, params?: Params, options?: QueryOptions): Promise<readonly Row[]> {
     return this.use((member) => member.rows(sql, params, options), options?.signal);
   }
