@@ -1,5 +1,5 @@
 import { Cursor } from './cursor.js';
-import { findFunction, findType, UNITS } from './functions.js';
+import { findFunction, findType, takesLambda, UNITS } from './functions.js';
 import { printName, printString, type Token } from './lexer.js';
 
 /** Parts of a name such as `p.amount`. */
@@ -12,6 +12,8 @@ const NAME_PARTS_MAX = 4;
 export abstract class Expressions extends Cursor {
   /** A SELECT or a union of them, without brackets. */
   protected abstract query(): string;
+  /** Whether a bare name could be taken for a function's that is not there for analysts. */
+  protected abstract isForbidden(name: string): boolean;
   /** The query that a CTE's name stands for, where there is one. */
   protected abstract cte(name: string): string | undefined;
 
@@ -260,7 +262,14 @@ export abstract class Expressions extends Cursor {
   }
 
   private column(): string {
+    const { token } = this;
     const names = [printName(this.needName())];
+    if (!this.isSign('.') && this.isForbidden(token.text)) {
+      this.refuse(
+        `the name ${JSON.stringify(token.text)} is a function's that is not there for analysts`,
+        token,
+      );
+    }
     while (this.isSign('.') && this.isNameBehindDot()) {
       this.next();
       names.push(printName(this.next().text));
@@ -380,11 +389,17 @@ export abstract class Expressions extends Cursor {
     }
     const distinct = isAggregate && this.takePhrase('DISTINCT') ? 'DISTINCT ' : '';
     const tokens: Token[] = [];
+    let isLambda = false;
     const values = this.list(() => {
       tokens.push(this.isSign('-') ? this.ahead(1) : this.token);
-      return this.lambda() ?? this.expression();
+      const lambda = this.lambda();
+      if (tokens.length === 1) isLambda = lambda !== undefined;
+      return lambda ?? this.expression();
     });
     this.needSign(')');
+    if (tokens.length > 1 && takesLambda(name) && !isLambda) {
+      this.refuse(`${name} takes a lambda, such as x -> x + 1`, tokens[0]);
+    }
     const isLiterals = tokens.every(({ kind }) => kind === 'number' || kind === 'string');
     return { values: distinct + values, isLiterals };
   }

@@ -138,6 +138,20 @@ function findCombined(name: string): KnownFunction | undefined {
   return undefined;
 }
 
+/** Functions whose first argument of several is a function. */
+const HIGHER_ORDER = new Set(
+  words(`
+    arrayAll arrayAvg arrayCompact arrayCount arrayCumSum arrayDifference arrayExists arrayFill arrayFilter arrayFirst arrayFirstIndex arrayFirstOrNull
+    arrayLast arrayLastIndex arrayLastOrNull arrayMap arrayMax arrayMin arrayProduct arrayReverseSort arraySort arraySplit arraySum
+    mapAll mapApply mapExists mapFilter mapReverseSort mapSort
+  `),
+);
+
+/** Whether the first of several arguments has to be a lambda: ClickHouse takes the bare name of any function there, `file` among them. */
+export function takesLambda(name: string): boolean {
+  return HIGHER_ORDER.has(name);
+}
+
 /** Types that a cast may name, by their lower-case names. */
 const TYPES = new Map(
   words(`

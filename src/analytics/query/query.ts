@@ -4,7 +4,7 @@ import { ReportError } from '../report-error.js';
 import { BUCKETS } from '../schema.js';
 import { refusalOf } from './refusal.js';
 import { SqlError } from './sql-error.js';
-import { type Statement, type Table, translate } from './statement.js';
+import { type Place, type Statement, type Table, translate } from './statement.js';
 
 /** Bytes of a statement. */
 const SQL_BYTES_MAX = 65_536;
@@ -33,6 +33,7 @@ export const LIMITS = {
   // Time is looked at between blocks: small ones, where a row may cost much.
   max_block_size: 16_384,
   function_range_max_elements_in_block: 10_000_000,
+  output_format_json_quote_decimals: 1,
   query_plan_remove_redundant_sorting: 0,
   cancel_http_readonly_queries_on_client_close: 1,
 } as const;
@@ -115,9 +116,9 @@ function requestOf(body: unknown): { sql: string; limit: number } {
   return { sql, limit };
 }
 
-function statementOf(sql: string, { database, tables }: Place, rows: number): Statement {
+function statementOf(sql: string, place: Place, rows: number): Statement {
   try {
-    return translate(sql, database, tables, rows);
+    return translate(sql, place, rows);
   } catch (error) {
     if (error instanceof SqlError) throw new ReportError('invalid_request', error.message, '/sql');
     throw error;
@@ -149,16 +150,14 @@ const TABLES: readonly string[] = [
   ...BUCKETS.map((bucket) => `sums_${bucket}`),
 ];
 
-/** Where statements run: the database of the connection, and whether its user may write (0), or only change settings (2). */
-interface Place {
-  readonly database: string;
+/** A connection: whether its user may write (0), or only change settings (2). */
+interface Connection extends Place {
   readonly readonly: number;
-  readonly tables: ReadonlyMap<string, Table>;
 }
 
-const places = new WeakMap<Database, Promise<Place>>();
+const places = new WeakMap<Database, Promise<Connection>>();
 
-function placeOf(database: Database): Promise<Place> {
+function placeOf(database: Database): Promise<Connection> {
   let place = places.get(database);
   if (place === undefined) {
     place = findPlace(database);
@@ -168,7 +167,7 @@ function placeOf(database: Database): Promise<Place> {
   return place;
 }
 
-async function findPlace(database: Database): Promise<Place> {
+async function findPlace(database: Database): Promise<Connection> {
   const [row] = await database.rows("SELECT currentDatabase(), toUInt8(getSetting('readonly'))");
   const [name, readonly] = row as [string, number];
   if (readonly === 1) {
@@ -188,7 +187,8 @@ async function findPlace(database: Database): Promise<Place> {
     if (own.length === 0) throw new ReportError('not_ready', 'the tables are not there yet');
     tables.set(table, { name: table, columns: own.map(([, column, type]) => [column, type] as const) });
   }
-  return { database: name, readonly, tables };
+  const functions = await database.rows('SELECT lower(name) FROM system.functions');
+  return { database: name, readonly, tables, functions: new Set(functions.map(([of]) => of as string)) };
 }
 
 const running = new WeakMap<Database, number>();

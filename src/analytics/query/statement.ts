@@ -1,4 +1,5 @@
 import { Expressions } from './expressions.js';
+import { findFunction } from './functions.js';
 import { printName } from './lexer.js';
 
 /**
@@ -33,6 +34,16 @@ interface Named {
   readonly reads: number;
 }
 
+/** What there is on the side of ClickHouse. */
+export interface Place {
+  /** Where the tables are. */
+  readonly database: string;
+  /** Those that may be read. */
+  readonly tables: ReadonlyMap<string, Table>;
+  /** Names of all functions of ClickHouse and of its users, in lower case. */
+  readonly functions: ReadonlySet<string>;
+}
+
 /** What runs: the statement's own form, the tenant a parameter `tenant`. */
 export interface Statement {
   readonly sql: string;
@@ -42,18 +53,11 @@ export interface Statement {
 
 /**
  * @param sql one SELECT
- * @param database where the tables are
- * @param tables those that may be read
  * @param rows the answer has no more
  * @throws {SqlError} for what is refused
  */
-export function translate(
-  sql: string,
-  database: string,
-  tables: ReadonlyMap<string, Table>,
-  rows: number,
-): Statement {
-  return new Translator(sql, database, tables).statement(rows);
+export function translate(sql: string, place: Place, rows: number): Statement {
+  return new Translator(sql, place).statement(rows);
 }
 
 /** A column as a value of its own. */
@@ -70,8 +74,7 @@ class Translator extends Expressions {
 
   constructor(
     sql: string,
-    private readonly database: string,
-    private readonly tables: ReadonlyMap<string, Table>,
+    private readonly place: Place,
   ) {
     super(sql);
   }
@@ -83,6 +86,18 @@ class Translator extends Expressions {
     if (this.token.kind !== 'end') this.fail('the end of the statement is expected');
     if (query.length > OUTPUT_MAX) this.refuse('the statement becomes too large');
     return { sql: query, tables: this.used };
+  }
+
+  /**
+   * Where ClickHouse finds no column of a name, it may take a function of that name. Names of columns are let through: no function that
+   * matters is called so.
+   */
+  protected override isForbidden(name: string): boolean {
+    if (!this.place.functions.has(name.toLowerCase()) || findFunction(name) !== undefined) return false;
+    for (const { columns } of this.place.tables.values()) {
+      if (columns.some(([column]) => column === name && column !== TENANT)) return false;
+    }
+    return true;
   }
 
   protected override cte(name: string): string | undefined {
@@ -300,7 +315,7 @@ class Translator extends Expressions {
     const query = this.cte(name) ?? this.ownRows(name);
     if (query === undefined) {
       this.refuse(
-        `there is no table ${JSON.stringify(name)}: there are ${[...this.tables.keys()].join(', ')}`,
+        `there is no table ${JSON.stringify(name)}: there are ${[...this.place.tables.keys()].join(', ')}`,
         token,
       );
     }
@@ -310,12 +325,12 @@ class Translator extends Expressions {
 
   /** The tenant's rows of a table. */
   private ownRows(name: string): string | undefined {
-    const table = this.tables.get(name);
+    const table = this.place.tables.get(name);
     if (table === undefined) return undefined;
     this.used.add(name);
     this.count(1, 0);
     const columns = table.columns.filter(([column]) => column !== TENANT).map(plainColumn);
-    const from = `${printName(this.database)}.${printName(name)}`;
+    const from = `${printName(this.place.database)}.${printName(name)}`;
     return `SELECT ${columns.join(', ')} FROM ${from} WHERE ${TENANT} = {tenant:String} LIMIT ${NO_LIMIT}`;
   }
 
