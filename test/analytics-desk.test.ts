@@ -1,7 +1,6 @@
 import { MessageChannel } from 'node:worker_threads';
 import { describe, expect, it, onTestFinished } from 'vitest';
 import type { Database } from '../src/analytics/database.js';
-import { DatabasePool } from '../src/analytics/database-pool.js';
 import { type AnalyticsDesk, ClosedDesk, stateWithout, unanswered } from '../src/analytics/desk.js';
 import { RemoteDesk, serveDesk } from '../src/analytics/desk-port.js';
 import { watchEngine } from '../src/analytics/engine-watch.js';
@@ -130,48 +129,6 @@ class HeldDatabase implements Partial<Database> {
     return new Promise((resolve) => this.held.push({ sql, answer: () => resolve([[sql as never]]) }));
   }
 }
-
-describe('a pool of connections', () => {
-  const poolOf = (count: number) => {
-    const members = Array.from({ length: count }, () => new HeldDatabase());
-    return { members, pool: new DatabasePool(members as unknown as Database[]) };
-  };
-
-  it('gives each query a connection of its own while there are, and the next one in turn', async () => {
-    const { members, pool } = poolOf(2);
-    const all = ['a', 'b', 'c', 'd'].map((sql) => pool.rows(sql));
-    expect(members.map(({ held }) => held.length)).toEqual([1, 1]);
-    const first = members.find(({ held }) => held[0]!.sql === 'a')!;
-    first.held[0]!.answer();
-    expect(await all[0]).toEqual([['a']]);
-    await until(
-      () => first.held.length === 2,
-      SOON_MS,
-      () => 'the next does not come',
-    );
-    expect(first.held[1]!.sql).toBe('c');
-  });
-
-  it('lets those go that wait no longer', async () => {
-    const { members, pool } = poolOf(1);
-    const held = pool.rows('a');
-    const controller = new AbortController();
-    const gone = pool.rows('b', {}, { signal: controller.signal });
-    const next = pool.rows('c');
-    controller.abort(new Error('the asker has gone'));
-    await expect(gone).rejects.toThrow('the asker has gone');
-    await expect(pool.rows('d', {}, { signal: controller.signal })).rejects.toThrow('the asker has gone');
-    members[0]!.held[0]!.answer();
-    expect(await held).toEqual([['a']]);
-    await until(
-      () => members[0]!.held.length === 2,
-      SOON_MS,
-      () => 'the next does not come',
-    );
-    members[0]!.held[1]!.answer();
-    expect(await next).toEqual([['c']]);
-  });
-});
 
 describe('an engine that does not answer', () => {
   it('is found out', async () => {
