@@ -28,6 +28,8 @@ export interface Insert {
 
 /** ClickHouse, embedded or a server: the same statements to either. */
 export interface Database {
+  /** Makes the database when it is not there. Comes before all else. */
+  prepare(): Promise<void>;
   /** All rows of a SELECT. It has neither FORMAT nor SETTINGS of its own. */
   rows(sql: string, params?: Params, options?: QueryOptions): Promise<readonly Row[]>;
   /** The answer of a SELECT as text of a format, such as `CSVWithNames`. */
@@ -73,6 +75,8 @@ export function quote(text: string): string {
 /** Shared by the embedded engine and servers: what differs is how bytes come in. */
 export abstract class ClientDatabase implements Database {
   constructor(protected readonly client: ClickHouseClient) {}
+
+  abstract prepare(): Promise<void>;
 
   async rows(sql: string, params?: Params, options: QueryOptions = {}): Promise<readonly Row[]> {
     const text = await this.text(sql, 'JSONCompactEachRow', params, {

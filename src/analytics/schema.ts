@@ -191,6 +191,10 @@ export const MIGRATIONS: readonly (readonly string[])[] = [
     // One row per batch, once all of it is there: where the sink goes on, and which commit time an LSN had.
     'CREATE TABLE IF NOT EXISTS batches (ledger String, first_lsn UInt64, last_lsn UInt64, committed_at ' +
       `${TIME}, postings UInt64, delivered_at ${TIME} DEFAULT now64(3)) ENGINE = MergeTree ORDER BY last_lsn`,
+    // Records that ClickHouse refused for their content and an operator gave up: how many of their rows are missing of accounts and transactions
+    // together, and of postings.
+    'CREATE TABLE IF NOT EXISTS skipped (first_lsn UInt64, last_lsn UInt64, records UInt64, postings UInt64, reason String, ' +
+      `skipped_at ${TIME} DEFAULT now64(3)) ENGINE = MergeTree ORDER BY first_lsn`,
     "CREATE TABLE IF NOT EXISTS rates (tenant String, source String, target String, at DateTime64(3, 'UTC'), rate Decimal(38, 18), " +
       "who String, set_at DateTime64(3, 'UTC')) ENGINE = MergeTree ORDER BY (tenant, source, target, at, set_at)",
     ...BUCKETS.flatMap((bucket) => [

@@ -9,15 +9,23 @@ export class ServerDatabase extends ClientDatabase {
   constructor(readonly url: URL) {
     super(
       createClient({
-        url: url.origin,
-        username: decodeURIComponent(url.username) || 'default',
-        password: decodeURIComponent(url.password),
+        ...connectionOf(url),
         database: databaseOf(url),
         request_timeout: REQUEST_MS,
         compression: { request: false, response: false },
         max_open_connections: 8,
       }),
     );
+  }
+
+  /** By a connection that names no database: one that names a missing one is refused. */
+  async prepare(): Promise<void> {
+    const client = createClient({ ...connectionOf(this.url), database: 'default' });
+    try {
+      await client.command({ query: `CREATE DATABASE IF NOT EXISTS \`${databaseOf(this.url)}\`` });
+    } finally {
+      await client.close();
+    }
   }
 
   async insert({ table, structure, bytes, queryId }: Insert): Promise<void> {
@@ -29,6 +37,14 @@ export class ServerDatabase extends ClientDatabase {
     });
     result.stream.resume();
   }
+}
+
+function connectionOf(url: URL): { url: string; username: string; password: string } {
+  return {
+    url: url.origin,
+    username: decodeURIComponent(url.username) || 'default',
+    password: decodeURIComponent(url.password),
+  };
 }
 
 /** The database that a server's URL names; `kassa` when it names none. */
