@@ -1,13 +1,12 @@
 import type { RefusalCode } from '../../engine/codes.js';
 
-/** A question that gets no answer, in the contract's words. */
+/** A question that gets no answer: what the caller is told. */
 export class ReportError extends Error {
   override readonly name = 'ReportError';
-
-  /** @param pointer JSON pointer to the parameter or field at fault */
+  /** @param pointer the field or parameter that is wrong, such as `/sql` */
   constructor(
     readonly code: RefusalCode,
-    detail: string,
+    readonly detail: string,
     readonly pointer?: string,
   ) {
     super(detail);
