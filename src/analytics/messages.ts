@@ -29,6 +29,8 @@ export interface Question {
   readonly type: 'ask';
   readonly id: number;
   readonly tenant: string;
+  /** The caller's name (token's `sub`): kept with the rates that he sets. */
+  readonly who?: string;
   readonly method: 'GET' | 'POST' | 'PUT';
   /** Behind `/v1/`, such as `analytics/overview`, percent-encoding as it came. */
   readonly path: string;
