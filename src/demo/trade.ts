@@ -5,13 +5,7 @@
 
 import { createHistogram, type RecordableHistogram } from 'node:perf_hooks';
 import { setTimeout as sleep } from 'node:timers/promises';
-import {
-  type DescribedInput,
-  openTerminal,
-  type SaleInput,
-  type SettledEvent,
-  type Terminal,
-} from '../client/index.js';
+import { openTerminal, type SaleInput, type SettledEvent, type Terminal } from '../client/index.js';
 import type { BookedLine, Step } from './booking.js';
 import { type SaleLine, TILLS } from './sales.js';
 
