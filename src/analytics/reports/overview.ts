@@ -49,7 +49,7 @@ export async function overview(asked: Asked): Promise<Report> {
   return {
     body: {
       currency,
-      currencies,
+      currencies: currencies.map(({ currency: name }) => name),
       period: { from: iso(from), to: iso(to), bucket },
       previous: { from: iso(previous.from), to: iso(previous.to) },
       totals: now.totals,
