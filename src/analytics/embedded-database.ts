@@ -1,7 +1,7 @@
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { join } from 'node:path';
-import type { ClickHouseClient } from '@clickhouse/client';
+import { type ClickHouseClient, ClickHouseLogLevel } from '@clickhouse/client';
 import {
   ClientDatabase,
   createClient,
@@ -49,7 +49,10 @@ export async function openEmbedded(directory: string): Promise<EmbeddedDatabase>
   mkdirSync(directory, { recursive: true });
   const path = join(directory, 'clickhouse');
   const open = async () => {
-    const client = createClient({ connection: createChdbConnection({ path }) } as never);
+    const client = createClient({
+      connection: createChdbConnection({ path }),
+      log: { level: ClickHouseLogLevel.OFF },
+    } as never);
     await client.command({ query: `CREATE DATABASE IF NOT EXISTS ${DATABASE}` });
     await client.command({ query: `USE ${DATABASE}` });
     return client;
