@@ -19,6 +19,7 @@ COPY --from=build /kassa/node_modules node_modules
 COPY --from=build /kassa/dist/engine dist/engine
 COPY --from=build /kassa/dist/wal dist/wal
 COPY --from=build /kassa/dist/src dist/src
+COPY src/analytics/dashboard/static src/analytics/dashboard/static
 COPY src/demo/data src/demo/data
 RUN mkdir /data && chown node:node /data
 USER node

@@ -1,5 +1,4 @@
 import { mkdirSync, writeFileSync } from 'node:fs';
-import { createRequire } from 'node:module';
 import { join } from 'node:path';
 import { type ClickHouseClient, ClickHouseLogLevel } from '@clickhouse/client';
 import {
@@ -12,14 +11,13 @@ import {
   quote,
   settingsClause,
 } from './database.js';
+import { hasEmbeddedEngine, NO_ENGINE } from './installed.js';
 
 /** chDB is an optional dependency, and is not there. */
 export class NoEngineError extends Error {
   override readonly name = 'NoEngineError';
   constructor() {
-    super(
-      'the embedded ClickHouse is not installed: add the package chdb, or give --analytics the URL of a server',
-    );
+    super(NO_ENGINE);
   }
 }
 
@@ -27,16 +25,6 @@ export class NoEngineError extends Error {
 const DATABASE = 'kassa';
 /** Statements at once of one EmbeddedDatabase: each has a connection of its own. */
 const CONNECTIONS_MAX = 4;
-
-/** Whether the embedded engine is installed, without loading it. */
-export function hasEmbeddedEngine(): boolean {
-  try {
-    createRequire(import.meta.url).resolve('chdb/connection');
-    return true;
-  } catch {
-    return false;
-  }
-}
 
 /**
  * ClickHouse as a library. One directory per process: loading it twice, or in a thread that ends, ends the process.
