@@ -175,6 +175,19 @@ describe('questions over HTTP', { timeout: TIMEOUT_MS }, () => {
     expect(unknown).toMatchObject({ status: 404, body: { code: 'account_not_found' } });
   });
 
+  test('SQL runs over the tenant’s own rows, for auditors too', async () => {
+    const sql = 'SELECT count() AS n FROM postings';
+    const ask = async (claims: object) =>
+      await server()
+        .http({ role: 'auditor', ...claims })
+        .post('/v1/analytics/query', { sql });
+    const own = await ask({});
+    expect(own).toMatchObject({ status: 200, body: { columns: [{ name: 'n' }], truncated: false } });
+    expect((own.body['rows'] as number[][])[0]![0]).toBeGreaterThan(0);
+    expect(await ask({ tenant: 'other' })).toMatchObject({ status: 200, body: { rows: [[0]] } });
+    expect(await ask({ accounts: ['till:1'] })).toMatchObject({ status: 403 });
+  });
+
   test('CSV is asked for by header or parameter', async () => {
     const accept = { accept: 'text/csv' };
     const path = '/v1/analytics/accounts/till:1/statement';
