@@ -3,6 +3,8 @@ import { defineConfig } from 'vitest/config';
 // Tests are compiled first (threads start from compiled files) and run from dist.
 const long = [
   ...[
+    'analytics-kill',
+    'analytics-sink',
     'backup',
     'batch-order',
     'bench',
