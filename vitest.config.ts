@@ -12,6 +12,7 @@ const long = [
     'checkpoint',
     'client-chaos',
     'demo-run',
+    'deployment',
     'exhaustive',
     'fuzz',
     'load',
