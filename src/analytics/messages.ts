@@ -29,6 +29,8 @@ export interface Question {
   readonly type: 'ask';
   readonly id: number;
   readonly tenant: string;
+  /** The caller's name (token's `sub`): kept with the rates that he sets. */
+  readonly who?: string;
   readonly method: 'GET' | 'POST' | 'PUT';
   /** Behind `/v1/`, such as `analytics/overview`, percent-encoding as it came. */
   readonly path: string;
@@ -56,8 +58,6 @@ export type ToAnalytics =
   | { readonly type: 'durable'; readonly lsn: number }
   /** The asker has gone. */
   | { readonly type: 'cancel'; readonly id: number }
-  /** Go on behind a batch that was put aside: an operator says so. */
-  | { readonly type: 'resume' }
   | { readonly type: 'stop' };
 
 /** An answer: what goes to the client as it is, or why there is none. */
