@@ -14,6 +14,7 @@ const long = [
     'checkpoint',
     'client-chaos',
     'demo-run',
+    'deployment',
     'exhaustive',
     'fuzz',
     'load',
