@@ -367,7 +367,9 @@ describe.skipIf(CHROMIUM === undefined)('the dashboard', () => {
       const [code] = (await once(demo, 'exit')) as [number];
       expect(code).toBe(0);
       await page.locator('#alert').waitFor({ timeout: WAIT_MS });
-      expect(await page.locator('#alert').textContent()).toContain('cannot be reached');
+      await expect
+        .poll(() => page.locator('#alert').textContent(), { timeout: WAIT_MS })
+        .toContain('cannot be reached');
       expect(await lead(page)).toBe(before);
       await page.getByRole('link', { name: '30 days' }).click();
       await expect
