@@ -9,6 +9,7 @@ import { originOf } from './report/machine.js';
 import { Reporter } from './report/reporter.js';
 import { QUICK, type Settings, STANDARD } from './settings.js';
 import { accounts } from './suites/accounts.js';
+import { analytics } from './suites/analytics.js';
 import { batch } from './suites/batch.js';
 import { http } from './suites/http.js';
 import { inproc } from './suites/inproc.js';
@@ -33,6 +34,7 @@ const SUITES: readonly Suite[] = [
   http,
   recover,
   memory,
+  analytics,
 ];
 const BEND_MILLIONS = 20;
 
