@@ -3,6 +3,8 @@ import { defineConfig } from 'vitest/config';
 // Tests are compiled first (threads start from compiled files) and run from dist.
 const long = [
   ...[
+    'analytics-query',
+    'analytics-query-hostile',
     'backup',
     'batch-order',
     'bench',

@@ -91,9 +91,8 @@ export async function startServer(config: Config, options: ServerOptions = {}): 
     port: gateway.port,
     ledger,
     close: async () => {
-      // All at once: who waits for analytics hears that there will be no answer, before his connection is closed.
-      const gateways = [gateway, ...others].map((one) => one.close());
-      await Promise.all([analytics.close(), ...gateways]);
+      const gateways = [gateway, ...others];
+      await Promise.all([analytics.close(), ...gateways.map((one) => one.close())]);
       await ledger.close();
     },
   };

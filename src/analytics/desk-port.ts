@@ -7,7 +7,7 @@ import {
   type OpenQuestion,
   unanswered,
 } from './desk.js';
-import type { Answer, QueryTiming } from './messages.js';
+import type { QueryTiming, SentAnswer } from './messages.js';
 
 /** The desk for gateways on other threads: they ask through the main thread, which alone has the process. */
 
@@ -15,7 +15,7 @@ type ToDesk =
   | { readonly type: 'ask'; readonly id: number; readonly question: OpenQuestion }
   | { readonly type: 'cancel'; readonly id: number };
 
-type FromDesk = Answer | QueryTiming | { readonly type: 'state'; readonly state: AnalyticsState };
+type FromDesk = SentAnswer | QueryTiming | { readonly type: 'state'; readonly state: AnalyticsState };
 
 /** Main thread: answers what comes through the port. */
 export function serveDesk(port: MessagePort, desk: AnalyticsDesk): void {
@@ -45,7 +45,7 @@ export function serveDesk(port: MessagePort, desk: AnalyticsDesk): void {
 /** Another thread: the desk at the other end of the port. */
 export class RemoteDesk implements AnalyticsDesk {
   private known: AnalyticsState;
-  private readonly waiting = new Map<number, (answer: Answer) => void>();
+  private readonly waiting = new Map<number, (answer: SentAnswer) => void>();
   private readonly watchers: DeskWatcher[] = [];
   private lastId = 0;
 
@@ -64,7 +64,7 @@ export class RemoteDesk implements AnalyticsDesk {
 
   ask(question: OpenQuestion): Asked {
     const id = ++this.lastId;
-    const answer = new Promise<Answer>((resolve) => this.waiting.set(id, resolve));
+    const answer = new Promise<SentAnswer>((resolve) => this.waiting.set(id, resolve));
     this.port.postMessage({ type: 'ask', id, question } satisfies ToDesk);
     return {
       answer,

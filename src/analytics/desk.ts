@@ -1,4 +1,4 @@
-import type { Answer, Question, SinkStatus } from './messages.js';
+import type { Question, SentAnswer, SinkStatus } from './messages.js';
 
 /** How analytics stands, as the server's process sees it. */
 export interface AnalyticsState extends Omit<SinkStatus, 'type' | 'state'> {
@@ -15,7 +15,7 @@ export type OpenQuestion = Omit<Question, 'type' | 'id'>;
 
 export interface Asked {
   /** Never rejected: without an answer there is a refusal. */
-  readonly answer: Promise<Answer>;
+  readonly answer: Promise<SentAnswer>;
   /** Nobody waits for it any more. */
   cancel(): void;
 }
@@ -58,7 +58,7 @@ export function stateWithout(state: 'off' | 'starting', reason?: string): Analyt
   };
 }
 
-export function unanswered(id: number, reason: string): Answer {
+export function unanswered(id: number, reason: string): SentAnswer {
   return { type: 'answer', id, ok: false, refusal: { ok: false, code: 'not_ready', detail: reason } };
 }
 

@@ -29,6 +29,8 @@ export interface Question {
   readonly type: 'ask';
   readonly id: number;
   readonly tenant: string;
+  /** The caller's name (token's `sub`): kept with the rates that he sets. */
+  readonly who?: string;
   readonly method: 'GET' | 'POST' | 'PUT';
   /** Behind `/v1/`, such as `analytics/overview`, percent-encoding as it came. */
   readonly path: string;
@@ -61,15 +63,18 @@ export type ToAnalytics =
   | { readonly type: 'stop' };
 
 /** An answer: what goes to the client as it is, or why there is none. */
-export type Answer = { readonly type: 'answer'; readonly id: number } & (
+export type Answer<Body = string> = { readonly type: 'answer'; readonly id: number } & (
   | {
       readonly ok: true;
       readonly contentType: string;
-      readonly body: string;
+      readonly body: Body;
       readonly headers?: readonly (readonly [name: string, value: string])[];
     }
   | { readonly ok: false; readonly refusal: Refusal }
 );
+
+/** As it is sent: the server's process, which has tills to answer, need not read and write it anew. */
+export type SentAnswer = Answer<Uint8Array>;
 
 /** How the sink stands. Sent at least each second: it is the heartbeat. */
 export interface SinkStatus {
@@ -117,7 +122,7 @@ export interface SlowAnswer {
 
 export type FromAnalytics =
   | SinkStatus
-  | Answer
+  | SentAnswer
   | QueryTiming
   | SlowAnswer
   /** For the server's log. */

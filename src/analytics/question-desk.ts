@@ -1,16 +1,16 @@
 import type { RefusalCode } from '../../engine/codes.js';
-import type { Answer, Question, SlowAnswer } from './messages.js';
+import type { Answer, Question, SentAnswer, SlowAnswer } from './messages.js';
 
 /** Questions that are looked into or wait for it. Beyond it they are refused: memory is bounded here. */
 const QUESTIONS_MAX = 68;
 /** From the question to its answer at most; each query has limits of its own below it. */
 const ANSWER_MS = 60_000;
-/** The server's process takes an answer in one piece, in turn with tills: larger ones have to be asked for in pages. */
-const BODY_CHARACTERS_MAX = 16 << 20;
+/** The server's process takes an answer in one piece, in turn with tills: one of this size takes it some 5 ms. */
+const BODY_BYTES_MAX = 8 << 20;
 
 export interface QuestionDeskOptions {
   readonly answer: (question: Question, signal: AbortSignal) => Promise<Answer>;
-  readonly send: (message: Answer | SlowAnswer) => void;
+  readonly send: (message: SentAnswer | SlowAnswer) => void;
   readonly log: (level: 'error', message: string) => void;
   readonly slowMs: number;
   /** The LSN that is delivered now. */
@@ -64,10 +64,12 @@ export class QuestionDesk {
     this.options.send({ type: 'slow', report: reportName(path), seconds: ms / 1000, tenant, lsn });
   }
 
-  private async answer(question: Question, signal: AbortSignal): Promise<Answer> {
+  private async answer(question: Question, signal: AbortSignal): Promise<SentAnswer> {
     try {
       const answer = await this.options.answer(question, signal);
-      if (!answer.ok || answer.body.length <= BODY_CHARACTERS_MAX) return answer;
+      if (!answer.ok) return answer;
+      const body = Buffer.from(answer.body, 'utf8');
+      if (body.length <= BODY_BYTES_MAX) return { ...answer, body };
       return refusal(question.id, 'too_large', 'the answer is too large; ask for less, or in pages');
     } catch (error) {
       if (!signal.aborted) this.options.log('error', `${question.path} failed: ${(error as Error).stack}`);
@@ -76,12 +78,12 @@ export class QuestionDesk {
   }
 
   /** The first answer counts; nothing is sent of what was cancelled. */
-  private finish(answer: Answer): void {
+  private finish(answer: SentAnswer): void {
     if (this.open.delete(answer.id)) this.options.send(answer);
   }
 }
 
-function refusal(id: number, code: RefusalCode, detail: string): Answer {
+function refusal(id: number, code: RefusalCode, detail: string): SentAnswer {
   return { type: 'answer', id, ok: false, refusal: { ok: false, code, detail } };
 }
 

@@ -8,7 +8,7 @@ import {
   stateWithout,
   unanswered,
 } from './desk.js';
-import type { Answer, FromAnalytics, SinkStatus, SlowAnswer, Start } from './messages.js';
+import type { FromAnalytics, SentAnswer, SinkStatus, SlowAnswer, Start } from './messages.js';
 
 /** How soon the process hears of new durable LSNs, and is looked at. */
 const TICK_MS = 125;
@@ -16,6 +16,9 @@ const BACKOFF_MIN_MS = 200;
 const BACKOFF_MAX_MS = 30_000;
 /** After so long the process counts as sound, and its next end as the first. */
 const HEALTHY_MS = 60_000;
+
+/** Before the process was told any LSN. */
+const UNTOLD = -1;
 
 export interface SupervisorOptions {
   readonly start: Omit<Start, 'type'>;
@@ -39,9 +42,9 @@ export class AnalyticsSupervisor implements MainDesk {
   private restarts = 0;
   private backoffMs = BACKOFF_MIN_MS;
   private restart: NodeJS.Timeout | undefined;
-  private toldLsn = 0;
+  private toldLsn = UNTOLD;
   private lastId = 0;
-  private readonly waiting = new Map<number, (answer: Answer) => void>();
+  private readonly waiting = new Map<number, (answer: SentAnswer) => void>();
   private readonly watchers: DeskWatcher[] = [];
   private durableLsn: () => number = () => 0;
   private ticker: NodeJS.Timeout | undefined;
@@ -80,7 +83,7 @@ export class AnalyticsSupervisor implements MainDesk {
       const reason = `analytics is not there: ${this.whyDown ?? 'stopping'}`;
       return { answer: Promise.resolve(unanswered(id, reason)), cancel: () => undefined };
     }
-    const answer = new Promise<Answer>((resolve) => this.waiting.set(id, resolve));
+    const answer = new Promise<SentAnswer>((resolve) => this.waiting.set(id, resolve));
     child.send({ ...question, type: 'ask', id });
     return {
       answer,
@@ -123,7 +126,7 @@ export class AnalyticsSupervisor implements MainDesk {
       },
     );
     this.child = child;
-    this.toldLsn = 0;
+    this.toldLsn = UNTOLD;
     this.tick();
   }
 
@@ -159,12 +162,8 @@ export class AnalyticsSupervisor implements MainDesk {
   }
 
   private heardStatus(status: SinkStatus): void {
-    const before = this.status?.state;
     this.status = status;
     this.statusAtMs = performance.now();
-    if (status.state === 'halted' && before !== 'halted') {
-      this.options.log('error', `analytics has halted: ${status.reason ?? 'no reason given'}`);
-    }
     this.tellState();
   }
 

@@ -1,5 +1,7 @@
 import type { WriteStream } from 'node:tty';
+import { NO_ENGINE } from '../analytics/installed.js';
 import { paint } from '../cli/style.js';
+import type { AnalyticsReport } from './analytics.js';
 import { type Row, total } from './reconcile.js';
 
 /** What the demo did and found. Amounts are pence, times milliseconds. */
@@ -37,9 +39,13 @@ export interface DemoReport {
   readonly zero_sum: boolean;
   readonly debits: bigint;
   readonly credits: bigint;
+  /** ClickHouse beside both; null where it is not installed. */
+  readonly analytics: AnalyticsReport | null;
   readonly verify: { readonly ok: boolean; readonly report: Record<string, unknown> };
   /** Where the data is, when it was kept. */
   readonly data?: string;
+  /** Where the dashboard is, when it stays up: with the token that opens it. */
+  readonly dashboard?: string;
 }
 
 /** The report as one JSON object; amounts are numbers. */
@@ -62,6 +68,7 @@ export function toText(report: DemoReport, stream: WriteStream): string {
     '',
     fact('acknowledged = recorded', `${count(report.acknowledged)} = ${count(report.recorded)}`),
     fact('zero-sum', `debits ${pounds(report.debits)}, credits ${pounds(report.credits)}`),
+    fact('ClickHouse', analytics(report)),
     fact('chain verified', verified(report)),
     fact('trade', trade(report)),
     fact('killed with SIGKILL', kill(report)),
@@ -109,6 +116,17 @@ function columns(name: string, ...figures: readonly string[]): string {
 
 function fact(name: string, text: string): string {
   return `  ${name.padEnd(26)}${text}`;
+}
+
+function analytics({ analytics: found }: DemoReport): string {
+  if (found === null) return `left out: ${NO_ENGINE}`;
+  const { accounts, postings, lsn, waited_ms, differences } = found;
+  const equal =
+    differences.length === 0 ? 'equal to the ledger and the file' : `${differences.length} DIFFER`;
+  return (
+    `${count(accounts)} accounts ${equal}; ${count(postings)} postings, up to LSN ${count(lsn)} ` +
+    `${(waited_ms / 1000).toFixed(1)} s after it was asked`
+  );
 }
 
 function verified({ verify: { ok, report } }: DemoReport): string {

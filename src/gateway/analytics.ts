@@ -1,7 +1,7 @@
 import { CODES } from '../../engine/codes.js';
 import type { BalanceBody, Outcome, Refusal } from '../../engine/types.js';
 import type { AnalyticsState, OpenQuestion } from '../analytics/desk.js';
-import type { Answer, EngineBalance } from '../analytics/messages.js';
+import type { EngineBalance, SentAnswer } from '../analytics/messages.js';
 import { forbidden, outOfReach } from '../ledger/answers.js';
 import type { Caller, Session } from '../session.js';
 import type { AnalyticsRoute } from './analytics-routes.js';
@@ -44,6 +44,7 @@ export function barred(
 /** Answers questions to analytics: by the figures at hand, or by passing them on. */
 export class AnalyticsService {
   private open = 0;
+  private onIdle: (() => void) | undefined;
 
   constructor(private readonly context: GatewayContext) {}
 
@@ -69,7 +70,19 @@ export class AnalyticsService {
         : this.pass(exchange, questionOf(identity.caller, request));
     running.catch(fail).finally(() => {
       this.open--;
+      if (this.open === 0) this.onIdle?.();
     });
+  }
+
+  /** Resolves when no question awaits its answer, or after so long. */
+  async idle(timeoutMs: number): Promise<void> {
+    if (this.open === 0) return;
+    let timer: NodeJS.Timeout | undefined;
+    await new Promise<void>((resolve) => {
+      this.onIdle = resolve;
+      timer = setTimeout(resolve, timeoutMs);
+    });
+    clearTimeout(timer);
   }
 
   private async pass(exchange: Exchange, question: OpenQuestion): Promise<void> {
@@ -167,7 +180,7 @@ function withFormat(query: string, accept: string): string {
   return query === '' ? 'format=csv' : `${query}&format=csv`;
 }
 
-function give(exchange: Exchange, answer: Answer): void {
+function give(exchange: Exchange, answer: SentAnswer): void {
   if (answer.ok) exchange.send(200, answer.contentType, answer.body, CODES.ok.n, answer.headers);
   else exchange.refuse(answer.refusal);
 }

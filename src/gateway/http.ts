@@ -1,7 +1,7 @@
 import { CODES } from '../../engine/codes.js';
 import { BODY_BYTES_MAX } from '../../engine/limits.js';
 import type { Outcome, Refusal } from '../../engine/types.js';
-import { AnalyticsService, barred, sinkBody } from './analytics.js';
+import { type AnalyticsService, barred, sinkBody } from './analytics.js';
 import { type AnalyticsRoute, isAnalyticsPath, matchAnalytics } from './analytics-routes.js';
 import { AuthError, type Identity } from './auth.js';
 import { bearerToken, isLocalRequest } from './caller.js';
@@ -18,17 +18,16 @@ const JSON_TYPE = 'application/json';
 const CHALLENGE = 'Bearer realm="kassa"';
 
 /** Serves every HTTP path except `/v1/ws`. */
-export function serveHttp(app: TemplatedApp, context: GatewayContext): void {
-  const service = new HttpService(context);
+export function serveHttp(app: TemplatedApp, context: GatewayContext, analytics: AnalyticsService): void {
+  const service = new HttpService(context, analytics);
   app.any('/*', (res, req) => service.handle(res, req));
 }
 
 class HttpService {
-  private readonly analytics: AnalyticsService;
-
-  constructor(private readonly context: GatewayContext) {
-    this.analytics = new AnalyticsService(context);
-  }
+  constructor(
+    private readonly context: GatewayContext,
+    private readonly analytics: AnalyticsService,
+  ) {}
 
   /** An exception that left this handler would end the process. */
   handle(res: HttpResponse, req: HttpRequest): void {

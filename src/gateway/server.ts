@@ -5,6 +5,7 @@ import { type AnalyticsDesk, ClosedDesk } from '../analytics/desk.js';
 import type { Config } from '../config.js';
 import type { Ledger } from '../ledger.js';
 import { Admission } from './admission.js';
+import { AnalyticsService } from './analytics.js';
 import type { Authenticator } from './auth.js';
 import type { GatewayContext } from './context.js';
 import { serveHttp } from './http.js';
@@ -66,7 +67,8 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
   const uws = loadUws();
   const app = uws.App();
   sockets.serve(app);
-  serveHttp(app, context);
+  const questions = new AnalyticsService(context);
+  serveHttp(app, context, questions);
   const listener = await listen(uws, app, config);
   const port = uws.us_socket_local_port(listener as never);
   const ticker = setInterval(() => metrics.tick(), LIVE_MS).unref();
@@ -80,6 +82,8 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
     if (!(await admission.idle(config.drainS * 1000))) {
       logger.warn({ inFlight: admission.inFlight }, 'stopping although commands are in flight');
     }
+    // Whoever stops the server has closed the desk, too: these are refused by now, or about to be.
+    await questions.idle(GOODBYE_MS);
     if (sockets.closeAll() > 0) await setTimeout(GOODBYE_MS);
     app.close();
   };

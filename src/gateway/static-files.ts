@@ -24,16 +24,17 @@ const HEADERS: Headers = [
   ['Cache-Control', 'no-cache'],
 ];
 
-const loaded = new Map<DashboardFile, StaticFile>();
+/** Of this thread. */
+const loaded = new Map<string, StaticFile>();
 
-/** The file at a path; undefined when there is none. Read once, when it is first asked for. */
+/** The file at a path; undefined when there is none. Read once, when it is first asked for. @throws when the package is not complete */
 export function staticFile(url: string): StaticFile | undefined {
   const known = DASHBOARD_FILES.get(url);
   if (known === undefined) return undefined;
-  let file = loaded.get(known);
+  let file = loaded.get(url);
   if (file === undefined) {
     file = load(known);
-    loaded.set(known, file);
+    loaded.set(url, file);
   }
   return file;
 }

@@ -18,7 +18,7 @@ export interface LiveListener {
 /** What happens this second, in one line: transactions a second, how long they take, and how far the books are behind. */
 export class LiveStrip {
   readonly element: HTMLElement;
-  readonly #rate = h('dd', {}, '\u2013');
+  readonly #rate = h('span', {}, '\u2013');
   readonly #p99 = h('dd', {}, '\u2013');
   readonly #books = h('dd', {}, '\u2013');
   readonly #line = svg('polyline', { points: '' });
@@ -32,19 +32,19 @@ export class LiveStrip {
     this.#listener = listener;
     const item = (name: string, value: HTMLElement, title: string, className = '') =>
       h('div', { class: className, title }, h('dt', {}, name), value);
+    const spark = svg(
+      'svg',
+      { class: 'spark', viewBox: `0 0 ${POINTS - 1} 20`, preserveAspectRatio: 'none', 'aria-hidden': 'true' },
+      this.#line,
+    );
     this.element = h(
       'dl',
       { class: 'live', 'aria-label': 'Live' },
-      item('Transactions/s', this.#rate, 'Transactions a second, over the last seconds'),
-      svg(
-        'svg',
-        {
-          class: 'spark',
-          viewBox: `0 0 ${POINTS - 1} 20`,
-          preserveAspectRatio: 'none',
-          'aria-hidden': 'true',
-        },
-        this.#line,
+      item(
+        'Transactions/s',
+        h('dd', { class: 'rate' }, this.#rate, spark),
+        'Over the last seconds',
+        'rate-item',
       ),
       item('p99', this.#p99, '99 of 100 commands were answered within this time'),
       item('Books', this.#books, 'How far these figures are behind the ledger', 'books'),

@@ -14,7 +14,7 @@ const DECIMALS = new Map<string, number>([
 ]);
 /** In the standard, but without a minor unit: metals, funds, tests. */
 const WITHOUT_UNIT = new Set('XAG XAU XBA XBB XBC XBD XDR XPD XPT XSU XTS XUA XXX'.split(' '));
-const KNOWN = new Set(Intl.supportedValuesOf('currency'));
+const KNOWN = new Set([...Intl.supportedValuesOf('currency'), ...DECIMALS.keys()]);
 
 /** Decimals of a currency's minor unit; undefined where the currency is not of ISO 4217: its amounts are shown as they are. */
 export function decimalsOf(currency: string): number | undefined {

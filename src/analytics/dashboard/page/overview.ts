@@ -11,7 +11,7 @@ import { bar, shopsPanel } from './shops.js';
 import { Source } from './source.js';
 import { csvOf, table } from './table.js';
 import { addDays, dayOf, longDay, moment } from './times.js';
-import { daysOf, linkTo, type Page, type View } from './view.js';
+import { linkTo, type Page, type View } from './view.js';
 
 const ANOMALIES_SHOWN = 4;
 const TOP_SHOWN = 6;
@@ -21,16 +21,15 @@ export function overviewView(page: Page): View {
   const { signal, currency } = page;
   const overview = overviewSource(page);
   const profitLoss = new Source(signal, (end) =>
-    get<ProfitLoss>('profit-loss', { ...daysOf(page), currency }, end),
+    get<ProfitLoss>('profit-loss', { ...periodOf(overview), currency }, end),
   );
   const balances = new Source(signal, (end) => get<Balances>('balances', {}, end));
   const anomalies = new Source(signal, (end) =>
-    get<Anomalies>('anomalies', { ...daysOf(page), limit: ANOMALIES_SHOWN }, end),
+    get<Anomalies>('anomalies', { ...periodOf(overview), limit: ANOMALIES_SHOWN }, end),
   );
   const top = new Source(signal, (end) =>
-    get<Top>('top', { ...daysOf(page), by: 'sales', of: 'account', currency, limit: TOP_SHOWN }, end),
+    get<Top>('top', { ...periodOf(overview), by: 'sales', of: 'account', currency, limit: TOP_SHOWN }, end),
   );
-  const sources = [overview, profitLoss, balances, anomalies, top];
   const element = h(
     'div',
     { class: 'grid' },
@@ -46,10 +45,22 @@ export function overviewView(page: Page): View {
     title: 'Overview',
     trail: [],
     element,
-    refresh: () => {
-      for (const source of sources) void source.refresh();
-    },
+    refresh: () => refreshWith(overview, [profitLoss, balances, anomalies, top]),
   };
+}
+
+/** The span that an overview was of. @throws ApiError where there is no overview */
+export function periodOf({ state: { data, error } }: Source<Overview>): { from: string; to: string } {
+  if (data === undefined) throw error ?? new Error('the overview comes first');
+  return { from: data.period.from, to: data.period.to };
+}
+
+/** The overview first: it says which span the others are to be of. */
+export function refreshWith(
+  overview: Source<Overview>,
+  others: readonly { refresh(): Promise<void> }[],
+): void {
+  void overview.refresh().then(() => Promise.all(others.map((source) => source.refresh())));
 }
 
 /** @param more what narrows it down, such as a terminal */

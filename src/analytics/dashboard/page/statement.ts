@@ -9,7 +9,7 @@ import { pagedTable } from './paged-table.js';
 import { panel } from './panel.js';
 import { Source } from './source.js';
 import type { Column } from './table.js';
-import { moment } from './times.js';
+import { dayRange, moment } from './times.js';
 import { daysOf, linkTo, type Page, type View } from './view.js';
 
 const PAGE_ROWS = 100;
@@ -97,6 +97,7 @@ function balancePanel(page: Page, source: Source<Statement>): HTMLElement {
     source,
     show: ({ opening, closing, debits, credits, currency, type, count: rows }) => {
       const amount = (value: number | bigint) => money(value, currency);
+      const days = dayRange(page.span.from, page.span.to);
       return h(
         'div',
         { class: 'hero-grid' },
@@ -105,7 +106,7 @@ function balancePanel(page: Page, source: Source<Statement>): HTMLElement {
           { class: 'lead' },
           h('p', { class: 'lead-name' }, 'Closing balance'),
           h('p', { class: 'lead-value' }, amount(closing)),
-          h('p', { class: 'lead-more' }, `${type} account, ${currency}`),
+          h('p', { class: 'lead-period' }, `${days}, ${type} account, ${currency}`),
         ),
         h(
           'div',

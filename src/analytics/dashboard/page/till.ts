@@ -2,7 +2,7 @@ import type { Transactions, ZReport } from './answers.js';
 import { get, pathOf } from './api.js';
 import { h } from './dom.js';
 import { count, money } from './money.js';
-import { lastDay, netSales, overviewSource } from './overview.js';
+import { lastDay, netSales, overviewSource, periodOf, refreshWith } from './overview.js';
 import { panel } from './panel.js';
 import { changed } from './route.js';
 import { salesChart } from './sales-chart.js';
@@ -10,7 +10,7 @@ import { shopName } from './shops.js';
 import { Source } from './source.js';
 import { table } from './table.js';
 import { addDays, clock, dayOf, isDay, longDay, moment } from './times.js';
-import { daysOf, linkTo, type Page, type View } from './view.js';
+import { linkTo, type Page, type View } from './view.js';
 
 const TRANSACTIONS_SHOWN = 15;
 
@@ -25,7 +25,7 @@ export function tillView(page: Page): View {
   const transactions = new Source(signal, (end) =>
     get<Transactions>(
       'transactions',
-      { terminal: till, ...daysOf(page), currency, limit: TRANSACTIONS_SHOWN },
+      { terminal: till, ...periodOf(overview), currency, limit: TRANSACTIONS_SHOWN },
       end,
     ),
   );
@@ -44,9 +44,7 @@ export function tillView(page: Page): View {
       zReportPanel(page, zReport, date),
       transactionsPanel(page, transactions),
     ),
-    refresh: () => {
-      for (const source of [overview, zReport, transactions]) void source.refresh();
-    },
+    refresh: () => refreshWith(overview, [zReport, transactions]),
   };
 }
 

@@ -87,10 +87,15 @@ export function span(from: string, to: string, zone: string): string {
       ? `${start}\u2013${clock(to, zone)}`
       : `${start} \u2013 ${days.format(new Date(to))}, ${clock(to, zone)}`;
   }
-  const last = addDays(end, -1);
-  if (first === last) return longDay(first);
+  return dayRange(first, end);
+}
+
+/** From one day to another (not included): `1 – 3 December 2010`. */
+export function dayRange(from: Day, to: Day): string {
+  const last = addDays(to, -1);
+  if (from === last) return longDay(from);
   return format('UTC', { day: 'numeric', month: 'long', year: 'numeric' }).formatRange(
-    new Date(first),
+    new Date(from),
     new Date(last),
   );
 }

@@ -29,7 +29,7 @@ export function linkTo(page: Page, view: ViewName, id = '', change: Record<strin
   return addressOf({ view, id }, page.route.params, change);
 }
 
-/** Parameters that reports over a span of days take. */
+/** Parameters of a report that stands by itself. */
 export function daysOf({ span }: Page): { from: string; to: string } {
   return { from: span.from, to: span.to };
 }
