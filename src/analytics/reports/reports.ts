@@ -2,6 +2,7 @@ import type { Refusal } from '../../../engine/types.js';
 import { encodeJson } from '../../gateway/json.js';
 import type { Database, Params } from '../database.js';
 import type { Answer, Question } from '../messages.js';
+import { runQuery } from '../query/query.js';
 import { ReportError } from '../report-error.js';
 import type { Sink } from '../sink.js';
 import { type Asked, BASES, iso, msOf, type Report } from './asked.js';
@@ -9,7 +10,7 @@ import { toCsv } from './csv.js';
 import { faultOf } from './faults.js';
 import { readFilters } from './filters.js';
 import { decode, invalid, Parameters } from './parameters.js';
-import { RESUME_PATH, type Route, routeOf, STATUS_PATH } from './routes.js';
+import { QUERY_PATH, RESUME_PATH, type Route, routeOf, STATUS_PATH } from './routes.js';
 import { extent } from './status.js';
 import { Zone } from './zone.js';
 
@@ -69,6 +70,9 @@ export class Reports {
       return { name: 'status', run: (signal) => this.status(question, signal) };
     }
     if (method === 'POST' && path === RESUME_PATH) return { name: 'resume', run: async () => this.resume() };
+    if (method === 'POST' && path === QUERY_PATH) {
+      return { name: 'query', run: (signal) => this.query(question, signal) };
+    }
     const found = routeOf(method, path);
     if (found === undefined) throw new ReportError('invalid_request', `no report ${method} /v1/${path}`);
     return { name: found.route.name, run: (signal) => this.report(question, found.route, found.id, signal) };
@@ -166,6 +170,16 @@ export class Reports {
         ...more,
       }),
     };
+  }
+
+  /** A statement of an analyst. */
+  private async query({ tenant, query, body }: Question, signal: AbortSignal): Promise<Body> {
+    new Parameters(query, new Set());
+    await this.reach(0);
+    const { lsn, timeMs } = this.options.sink.cursor();
+    const answer = await runQuery({ database: this.options.sqlDatabase, tenant, body, signal });
+    const asOf = timeMs === 0 ? null : iso(timeMs);
+    return { contentType: JSON_TYPE, body: encodeJson({ as_of_lsn: lsn, as_of: asOf, ...answer }) };
   }
 
   private resume(): Body {

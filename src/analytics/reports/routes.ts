@@ -73,12 +73,15 @@ export const ROUTES: readonly Route[] = [
 /** Those that answer no matter whether ClickHouse does. */
 export const STATUS_PATH = 'analytics/status';
 export const RESUME_PATH = 'analytics/resume';
+/** SQL of analysts; see src/analytics/query. */
+export const QUERY_PATH = 'analytics/query';
 
 /** Every path behind `/v1/` that `Reports` answers, with its method. */
 export const REPORT_PATHS: readonly { readonly method: 'GET' | 'POST' | 'PUT'; readonly path: string }[] = [
   ...ROUTES.map(({ method, path }) => ({ method, path })),
   { method: 'GET', path: STATUS_PATH },
   { method: 'POST', path: RESUME_PATH },
+  { method: 'POST', path: QUERY_PATH },
 ];
 
 /** The route of a path, and what stands for `{id}` in it, percent-encoding as it came. */
