@@ -15,6 +15,7 @@ const BATCH = 1000;
 const CATCH_UP_RATE = 5000;
 const CATCH_UP_ROUNDS = 3;
 const POLL_MS = 20;
+const WAIT_MS = 120_000;
 
 export const analytics: Suite = {
   name: 'analytics',
@@ -90,9 +91,10 @@ async function catchUp(bench: Bench): Promise<void> {
 
 /** Postings a second from the first that is delivered to this LSN. */
 async function rateUpTo(server: KassaServer, lsn: number): Promise<number> {
+  const end = performance.now() + WAIT_MS;
   let began = 0;
   let first = 0;
-  for (;;) {
+  while (performance.now() < end) {
     const cursor = await figure(server, 'kassa_analytics_cursor');
     const rows = await figure(server, 'kassa_analytics_rows_total');
     const now = performance.now();
@@ -100,11 +102,16 @@ async function rateUpTo(server: KassaServer, lsn: number): Promise<number> {
     if (cursor >= lsn) return ((rows - first) / (now - began)) * 1000;
     await setTimeout(POLL_MS);
   }
+  throw new Error(`the sink did not catch up in ${WAIT_MS / 1000} s`);
 }
 
 /** Resolves when all that is durable is in ClickHouse. */
 async function delivered(server: KassaServer): Promise<void> {
-  while ((await figure(server, 'kassa_analytics_lag_lsns')) > 0) await setTimeout(POLL_MS);
+  const end = performance.now() + WAIT_MS;
+  while ((await figure(server, 'kassa_analytics_lag_lsns')) > 0) {
+    if (performance.now() > end) throw new Error(`the sink is still behind after ${WAIT_MS / 1000} s`);
+    await setTimeout(POLL_MS);
+  }
 }
 
 async function figure(server: KassaServer, name: string): Promise<number> {
