@@ -5,6 +5,7 @@ const long = [
   ...[
     'analytics-query',
     'analytics-query-hostile',
+    'analytics-server-database',
     'backup',
     'batch-order',
     'bench',

@@ -1,6 +1,6 @@
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import type { ClickHouseClient } from '@clickhouse/client';
+import { type ClickHouseClient, ClickHouseLogLevel } from '@clickhouse/client';
 import {
   ClientDatabase,
   createClient,
@@ -37,7 +37,10 @@ export async function openEmbedded(directory: string): Promise<EmbeddedDatabase>
   mkdirSync(directory, { recursive: true });
   const path = join(directory, 'clickhouse');
   const open = async () => {
-    const client = createClient({ connection: createChdbConnection({ path }) } as never);
+    const client = createClient({
+      connection: createChdbConnection({ path }),
+      log: { level: ClickHouseLogLevel.OFF },
+    } as never);
     await client.command({ query: `CREATE DATABASE IF NOT EXISTS ${DATABASE}` });
     await client.command({ query: `USE ${DATABASE}` });
     return client;

@@ -58,8 +58,6 @@ export type ToAnalytics =
   | { readonly type: 'durable'; readonly lsn: number }
   /** The asker has gone. */
   | { readonly type: 'cancel'; readonly id: number }
-  /** Go on behind a batch that was put aside: an operator says so. */
-  | { readonly type: 'resume' }
   | { readonly type: 'stop' };
 
 /** An answer: what goes to the client as it is, or why there is none. */

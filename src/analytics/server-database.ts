@@ -1,4 +1,5 @@
 import { Readable } from 'node:stream';
+import { ClickHouseLogLevel } from '@clickhouse/client';
 import { ClientDatabase, createClient, type Insert, ONE_BLOCK, settingsClause } from './database.js';
 
 /** Milliseconds that a request may take. A query has limits of its own below it. */
@@ -14,6 +15,8 @@ export class ServerDatabase extends ClientDatabase {
         request_timeout: REQUEST_MS,
         compression: { request: false, response: false },
         max_open_connections: 8,
+        // Else an error behind the first rows would come as the rest of an answer that had begun well.
+        clickhouse_settings: { wait_end_of_query: 1 },
       }),
     );
   }
@@ -35,15 +38,17 @@ export class ServerDatabase extends ClientDatabase {
       values: Readable.from([bytes], { objectMode: false }),
       ...(queryId !== undefined && { query_id: queryId }),
     });
-    result.stream.resume();
+    // Its end is the insert's: before it the connection may still break.
+    for await (const _ of result.stream);
   }
 }
 
-function connectionOf(url: URL): { url: string; username: string; password: string } {
+function connectionOf(url: URL) {
   return {
     url: url.origin,
     username: decodeURIComponent(url.username) || 'default',
     password: decodeURIComponent(url.password),
+    log: { level: ClickHouseLogLevel.OFF },
   };
 }
 

@@ -44,7 +44,7 @@ export interface DemoReport {
   readonly verify: { readonly ok: boolean; readonly report: Record<string, unknown> };
   /** Where the data is, when it was kept. */
   readonly data?: string;
-  /** Where the dashboard is, when it stays up: with the token that opens it. */
+  /** The address of the dashboard, with the token that opens it, when the server stays up. */
   readonly dashboard?: string;
 }
 
@@ -78,8 +78,18 @@ export function toText(report: DemoReport, stream: WriteStream): string {
     report.ok
       ? paint('green', `All ${count(report.lines)} lines agree to the penny.`, stream)
       : paint('red', `${report.differences.length} differences.`, stream),
+    ...(report.analytics === null ? [] : ['', ...dashboard(report, stream)]),
   ];
   return `${lines.join('\n')}\n`;
+}
+
+function dashboard({ dashboard: address }: DemoReport, stream: WriteStream): string[] {
+  if (address === undefined) {
+    return [
+      `To see it on the dashboard, leave the server up: ${paint('bold', 'npm run demo -- --keep', stream)}`,
+    ];
+  }
+  return [`The dashboard, until Ctrl-C: ${paint('bold', address, stream)}`];
 }
 
 interface TableRow {
@@ -120,12 +130,12 @@ function fact(name: string, text: string): string {
 
 function analytics({ analytics: found }: DemoReport): string {
   if (found === null) return `left out: ${NO_ENGINE}`;
-  const { accounts, postings, lsn, waited_ms, differences } = found;
+  const { accounts, postings, lsn, behind_ms, differences } = found;
   const equal =
     differences.length === 0 ? 'equal to the ledger and the file' : `${differences.length} DIFFER`;
   return (
-    `${count(accounts)} accounts ${equal}; ${count(postings)} postings, up to LSN ${count(lsn)} ` +
-    `${(waited_ms / 1000).toFixed(1)} s after it was asked`
+    `${count(accounts)} accounts ${equal}; ${count(postings)} postings, all ${count(lsn)} LSNs ` +
+    `${(behind_ms / 1000).toFixed(1)} s after the last sale`
   );
 }
 

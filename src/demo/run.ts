@@ -5,7 +5,7 @@ import { hasEmbeddedEngine, NO_ENGINE } from '../analytics/installed.js';
 import { signToken } from '../gateway/auth.js';
 import { secretKey } from '../gateway/keys.js';
 import type { Role } from '../gateway/roles.js';
-import { type AnalyticsReport, analyticsReport } from './analytics.js';
+import { type AnalyticsReport, analyticsReport, caughtUp } from './analytics.js';
 import { createAccounts, readBalances } from './api.js';
 import { accountsOf, type BookedLine, book } from './booking.js';
 import { expectedTotals, reconcile } from './reconcile.js';
@@ -179,19 +179,22 @@ async function findings(
   token: TokenMaker,
   screen: Screen,
 ): Promise<Findings> {
-  const recorded = await trade.recorded();
+  const auditor = await token('auditor', 'auditor');
+  const [recorded, caught] = await Promise.all([
+    trade.recorded(),
+    hasEmbeddedEngine() ? caughtUp(server.url, auditor) : undefined,
+  ]);
   await trade.close();
   const expected = expectedTotals(lines);
   const names = accountsOf(lines).map(({ id }) => id);
-  const auditor = await token('auditor', 'auditor');
   const balances = await readBalances(server.url, auditor, names);
   screen.say(`asked for ${count(recorded.size)} transactions and ${count(balances.size)} balances`);
   const reconciliation = reconcile(expected, balances);
-  if (!hasEmbeddedEngine()) {
+  if (caught === undefined) {
     screen.say(`without analytics: ${NO_ENGINE}`, 'yellow');
     return { recorded, reconciliation, analytics: null };
   }
-  const analytics = await analyticsReport(server.url, auditor, expected, balances);
+  const analytics = await analyticsReport(server.url, auditor, caught, expected, balances);
   screen.say(`ClickHouse has all ${count(analytics.postings)} postings, up to LSN ${count(analytics.lsn)}`);
   return { recorded, reconciliation, analytics };
 }

@@ -168,8 +168,12 @@ function placeOf(database: Database): Promise<Connection> {
 }
 
 async function findPlace(database: Database): Promise<Connection> {
-  const [row] = await database.rows("SELECT currentDatabase(), toUInt8(getSetting('readonly'))");
-  const [name, readonly] = row as [string, number];
+  // Without settings of its own, which such a user might not set.
+  const text = await database.text(
+    "SELECT currentDatabase(), toUInt8(getSetting('readonly'))",
+    'JSONCompactEachRow',
+  );
+  const [name, readonly] = JSON.parse(text) as [string, number];
   if (readonly === 1) {
     throw new ReportError(
       'not_ready',
