@@ -159,19 +159,13 @@ describe('a slow reader', { timeout: TIMEOUT_MS }, () => {
     const wire = await server.wire();
     await Follower.open(wire, { from_lsn: 1 });
     wire.socket.pause();
-    const asked = 4000;
-    let isClosed = false;
-    void wire.closed.then(() => {
-      isClosed = true;
-    });
     for (let round = 0; round < 500 && (await server.metric('kassa_connections')) > 0; round++) {
-      for (let i = 0; i < asked / 100; i++) wire.sendFrame({ rid: i, op: 'status', id: 'much:1' });
+      for (let i = 0; i < 40; i++) wire.sendFrame({ rid: i, op: 'status', id: 'much:1' });
     }
     expect(await server.metric('kassa_connections')).toBe(0);
     expect(await server.metric('kassa_feed_subscriptions')).toBe(0);
     wire.socket.resume();
     expect(await wire.closed).toMatchObject({ code: 1013 });
-    expect(isClosed).toBe(true);
   });
 });
 
@@ -333,36 +327,41 @@ describe('when something breaks', { timeout: TIMEOUT_MS }, () => {
     },
   );
 
-  test('the death of the thread ends the subscriptions, with word of it; the next one gets a new thread', async () => {
-    const server = await ServerProcess.fresh({ script: SCRIPT });
-    const traders = await Traders.start(server, 'a', { count: 1 });
-    const wire = await server.wire();
-    for (let round = 0; round < 3; round++) {
-      const followers = [await Follower.open(wire, { from_lsn: 1 }, 'json'), await Follower.open(wire)];
-      for (const follower of followers) await follower.through(follower.lsn);
-      server.signal('SIGUSR2');
-      await until(
-        () => followers.every(({ end }) => end !== undefined),
-        TIMEOUT_MS,
-        () => 'nobody says that it ended',
-      );
-      for (const { end, fault, rid } of followers) {
-        expect(end).toEqual({
-          rid,
-          event: 'end',
-          ok: false,
-          code: 'not_ready',
-          detail: 'the feed was interrupted: subscribe again',
-        });
-        expect(fault).toBeUndefined();
+  test.each([1, 2])(
+    'the death of the thread ends the subscriptions of %i gateways, with word of it; the next one gets a new thread',
+    async (gateways) => {
+      const server = await ServerProcess.fresh({ script: SCRIPT, args: ['--gateways', `${gateways}`] });
+      const traders = await Traders.start(server, 'a', { count: 1 });
+      const wires = await Promise.all(Array.from({ length: 6 }, () => server.wire()));
+      for (let round = 0; round < 3; round++) {
+        const followers = await Promise.all(
+          wires.map((wire, i) => Follower.open(wire, i % 3 === 0 ? {} : { from_lsn: 1 }, ENCODINGS[i % 2]!)),
+        );
+        for (const follower of followers) await follower.through(follower.lsn + 1);
+        server.signal('SIGUSR2');
+        await until(
+          () => followers.every(({ end }) => end !== undefined),
+          TIMEOUT_MS,
+          () => 'nobody says that it ended',
+        );
+        for (const { end, fault, rid } of followers) {
+          expect(end).toEqual({
+            rid,
+            event: 'end',
+            ok: false,
+            code: 'not_ready',
+            detail: 'the feed was interrupted: subscribe again',
+          });
+          expect(fault).toBeUndefined();
+        }
+        expect(await server.metric('kassa_feed_subscriptions')).toBe(0);
       }
-      expect(await server.metric('kassa_feed_subscriptions')).toBe(0);
-    }
-    await traders.stop();
-    const last = await Follower.open(wire, { from_lsn: 1 });
-    await last.through(last.lsn);
-    expect(shownByFeed(last.transactions)).toEqual(shownByLog(server.options.data));
-  });
+      await traders.stop();
+      const last = await Follower.open(wires[0]!, { from_lsn: 1 });
+      await last.through(last.lsn);
+      expect(shownByFeed(last.transactions)).toEqual(shownByLog(server.options.data));
+    },
+  );
 
   test('a damaged batch ends the subscriptions that come to it, and nothing else', async () => {
     const server = await ServerProcess.fresh({ args: ['--checkpoint-records', '1'] });

@@ -11,8 +11,10 @@ import { yieldToOthers } from './priority.js';
  * durable LSN by itself, so that neither writer nor gateways have to tell it.
  */
 
-/** How late it may see a commit. A look at a word that has not changed costs some microseconds. */
+/** How late it may see a commit. */
 const LOOK_EVERY_MS = 10;
+/** Looks that found nothing new before it goes over its subscriptions all the same: some may be owed word of their progress. */
+const QUIET_LOOKS = 50;
 /** Far behind, it works in short pieces, as the checkpointer does and for the same reason: whoever is woken beside it waits for a piece at most. */
 const PIECE_MS = 1;
 const PAUSE_MS = 0.5;
@@ -28,8 +30,11 @@ const feed = new Feed({
 const gateways = new Set<Gateway>();
 /** To wait on: nothing ever wakes who does. */
 const bed = new Int32Array(new SharedArrayBuffer(4));
-let timer: NodeJS.Timeout | undefined;
+let looks: NodeJS.Timeout | undefined;
 let isPlanned = false;
+/** The durable LSN of the last piece of work, and the looks since then. */
+let seenLsn = 0;
+let quietLooks = 0;
 
 /** One gateway: what is to go to it, in one message for each piece of work. */
 class Gateway implements FeedOutbox {
@@ -85,12 +90,18 @@ class Gateway implements FeedOutbox {
 function work(): void {
   if (isPlanned) return;
   isPlanned = true;
-  clearTimeout(timer);
   setImmediate(piece);
+}
+
+/** While there are subscriptions, and cheap when nothing is new. */
+function look(): void {
+  if (control.durableLsn() !== seenLsn || ++quietLooks >= QUIET_LOOKS) work();
 }
 
 function piece(): void {
   isPlanned = false;
+  seenLsn = control.durableLsn();
+  quietLooks = 0;
   const endMs = performance.now() + PIECE_MS;
   let isMore = feed.step();
   while (isMore && performance.now() < endMs) isMore = feed.step();
@@ -98,8 +109,12 @@ function piece(): void {
   if (isMore) {
     Atomics.wait(bed, 0, 0, PAUSE_MS);
     work();
-  } else if (feed.size > 0) {
-    timer = setTimeout(work, LOOK_EVERY_MS);
+  }
+  if (feed.size > 0) {
+    looks ??= setInterval(look, LOOK_EVERY_MS);
+  } else {
+    clearInterval(looks);
+    looks = undefined;
   }
 }
 
@@ -108,7 +123,7 @@ parentPort!.on('message', (message: FeedJoin | 'close') => {
     gateways.add(new Gateway(message));
     return;
   }
-  clearTimeout(timer);
+  clearInterval(looks);
   for (const gateway of gateways) gateway.close();
   reader.close();
   parentPort!.close();
