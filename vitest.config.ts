@@ -3,15 +3,18 @@ import { defineConfig } from 'vitest/config';
 // Tests are compiled first (threads start from compiled files) and run from dist.
 const long = [
   ...[
+    'analytics-kill',
     'analytics-query',
     'analytics-query-hostile',
     'analytics-server-database',
+    'analytics-sink',
     'backup',
     'batch-order',
     'bench',
     'checkpoint',
     'client-chaos',
     'demo-run',
+    'deployment',
     'exhaustive',
     'fuzz',
     'load',

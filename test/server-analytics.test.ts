@@ -3,7 +3,7 @@ import { cpSync, mkdirSync, readdirSync, readFileSync, symlinkSync } from 'node:
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { beforeAll, describe, expect, onTestFinished, test } from 'vitest';
-import { analyticsHealth, analyticsPid, delivered, isAlive } from './support/analytics.js';
+import { analyticsHealth, analyticsPid, delivered, isAlive } from './support/analytics-process.js';
 import { startClickHouse } from './support/clickhouse-http.js';
 import type { Fields } from './support/exact-json.js';
 import type { HttpClient } from './support/http-client.js';

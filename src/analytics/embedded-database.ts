@@ -25,6 +25,8 @@ export class NoEngineError extends Error {
 const DATABASE = 'kassa';
 /** Statements at once of one EmbeddedDatabase: each has a connection of its own. */
 const CONNECTIONS_MAX = 4;
+/** Questions after which a connection counts as spoilt. */
+const WASHES_MAX = 3;
 
 /**
  * ClickHouse as a library. One directory per process: loading it twice, or in a thread that ends, ends the process.
@@ -55,7 +57,11 @@ export async function openEmbedded(directory: string): Promise<EmbeddedDatabase>
  */
 export class EmbeddedDatabase extends ClientDatabase {
   private readonly idle: ClickHouseClient[];
-  private readonly waiting: ((client: ClickHouseClient) => void)[] = [];
+  private readonly waiting: {
+    readonly resolve: (client: ClickHouseClient) => void;
+    readonly reject: (error: Error) => void;
+  }[] = [];
+  /** Connections that are open or opening. */
   private opened = 1;
 
   constructor(
@@ -85,34 +91,48 @@ export class EmbeddedDatabase extends ClientDatabase {
 
   protected override async use<T>(work: (client: ClickHouseClient) => Promise<T>): Promise<T> {
     const client = await this.take();
-    let isClean = false;
     try {
       const result = await work(client);
-      isClean = true;
+      this.give(client);
       return result;
-    } finally {
-      if (!isClean) await wash(client);
-      const next = this.waiting.shift();
-      if (next === undefined) this.idle.push(client);
-      else next(client);
-    }
-  }
-
-  private async take(): Promise<ClickHouseClient> {
-    const client = this.idle.pop();
-    if (client !== undefined) return client;
-    if (this.opened === CONNECTIONS_MAX) return new Promise((resolve) => this.waiting.push(resolve));
-    this.opened++;
-    try {
-      return await this.open();
     } catch (error) {
-      this.opened--;
+      if (await isClean(client)) this.give(client);
+      else this.discard();
       throw error;
     }
   }
 
+  private take(): ClickHouseClient | Promise<ClickHouseClient> {
+    const client = this.idle.pop();
+    if (client !== undefined) return client;
+    if (this.opened === CONNECTIONS_MAX) {
+      return new Promise((resolve, reject) => this.waiting.push({ resolve, reject }));
+    }
+    this.opened++;
+    return this.open().catch((error: Error) => {
+      this.opened--;
+      throw error;
+    });
+  }
+
+  private give(client: ClickHouseClient): void {
+    const next = this.waiting.shift();
+    if (next === undefined) this.idle.push(client);
+    else next.resolve(client);
+  }
+
+  /** A connection that cannot be used any more makes room for a new one. */
+  private discard(): void {
+    this.opened--;
+    const next = this.waiting.shift();
+    if (next !== undefined) Promise.resolve(this.take()).then(next.resolve, next.reject);
+  }
+
   /** Made when it was opened. */
   async prepare(): Promise<void> {}
+
+  /** An insert is at work while its call is; those of a killed process ended with it. */
+  async settle(): Promise<void> {}
 
   /**
    * chDB takes what comes with a statement as part of its text, which binary data cannot be: it goes by a file. Text would be parsed at
@@ -131,13 +151,17 @@ export class EmbeddedDatabase extends ClientDatabase {
   }
 }
 
-/** Asks until nothing but the answer comes. */
-async function wash(client: ClickHouseClient): Promise<void> {
-  for (let i = 0; i < 10; i++) {
-    const { stream } = await client.exec({ query: "SELECT 'clean' FORMAT TSV" });
-    const chunks: Buffer[] = [];
-    for await (const chunk of stream) chunks.push(chunk as Buffer);
-    if (Buffer.concat(chunks).toString('latin1') === 'clean\n') return;
+/** Washes a connection: asks until nothing but the answer comes. */
+async function isClean(client: ClickHouseClient): Promise<boolean> {
+  try {
+    for (let i = 0; i < WASHES_MAX; i++) {
+      const { stream } = await client.exec({ query: "SELECT 'clean' FORMAT TSV" });
+      const chunks: Buffer[] = [];
+      for await (const chunk of stream) chunks.push(chunk as Buffer);
+      if (Buffer.concat(chunks).toString('latin1') === 'clean\n') return true;
+    }
+  } catch {
+    // Then it is not.
   }
-  throw new Error('an answer of the embedded ClickHouse has rows of another');
+  return false;
 }

@@ -23,7 +23,9 @@ const PAGE = new URL('page/', import.meta.url);
 const MODULES = [
   'accounts',
   'api',
+  'buckets',
   'chart',
+  'choices',
   'dom',
   'download',
   'exact-json',

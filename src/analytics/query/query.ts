@@ -11,7 +11,7 @@ const SQL_BYTES_MAX = 65_536;
 /** Rows of an answer. */
 const ROWS_MAX = 10_000;
 /** Bytes of an answer's values in ClickHouse. */
-const ANSWER_BYTES_MAX = 16_000_000;
+const ANSWER_BYTES_MAX = 8_000_000;
 /** Statements at once; one that its caller has left still counts. */
 const RUNNING_MAX = 2;
 /** What ends a statement whose answer becomes too large. */

@@ -1,5 +1,6 @@
 import type { Transactions, ZReport } from './answers.js';
 import { get, pathOf } from './api.js';
+import { bucketsOf } from './buckets.js';
 import { h } from './dom.js';
 import { count, money } from './money.js';
 import { lastDay, netSales, overviewSource, periodOf, refreshWith } from './overview.js';
@@ -18,7 +19,8 @@ const TRANSACTIONS_SHOWN = 15;
 export function tillView(page: Page): View {
   const { route, signal, currency } = page;
   const till = route.id;
-  const overview = overviewSource(page, { terminal: till });
+  const buckets = bucketsOf(route, page.span);
+  const overview = overviewSource(page, buckets, { terminal: till });
   const asked = route.params.get('date');
   const date = isDay(asked) ? asked : dateOf(page);
   const zReport = new Source(signal, (end) => get<ZReport>(pathOf('tills', till, 'z-report'), { date }, end));
@@ -40,7 +42,7 @@ export function tillView(page: Page): View {
       'div',
       { class: 'grid' },
       netSales(overview),
-      salesChart(overview, signal, till),
+      salesChart(page, overview, buckets, till),
       zReportPanel(page, zReport, date),
       transactionsPanel(page, transactions),
     ),
