@@ -4,6 +4,9 @@ import { defineConfig } from 'vitest/config';
 const long = [
   ...[
     'analytics-kill',
+    'analytics-query',
+    'analytics-query-hostile',
+    'analytics-server-database',
     'analytics-sink',
     'backup',
     'batch-order',
@@ -11,6 +14,7 @@ const long = [
     'checkpoint',
     'client-chaos',
     'demo-run',
+    'deployment',
     'exhaustive',
     'fuzz',
     'load',

@@ -95,19 +95,28 @@ export abstract class ClientDatabase implements Database {
 
   async text(sql: string, format: string, params?: Params, options: QueryOptions = {}): Promise<string> {
     const { queryId, settings, signal } = options;
-    const result = await this.client.exec({
-      query: `${sql} FORMAT ${format}${settingsClause(settings ?? {})}`,
-      ...(params !== undefined && { query_params: { ...params } }),
-      ...(queryId !== undefined && { query_id: queryId }),
-      ...(signal !== undefined && { abort_signal: signal }),
+    return this.use(async (client) => {
+      const result = await client.exec({
+        query: `${sql} FORMAT ${format}${settingsClause(settings ?? {})}`,
+        ...(params !== undefined && { query_params: { ...params } }),
+        ...(queryId !== undefined && { query_id: queryId }),
+        ...(signal !== undefined && { abort_signal: signal }),
+      });
+      const chunks: Buffer[] = [];
+      for await (const chunk of result.stream) chunks.push(chunk as Buffer);
+      return Buffer.concat(chunks).toString('utf8');
     });
-    const chunks: Buffer[] = [];
-    for await (const chunk of result.stream) chunks.push(chunk as Buffer);
-    return Buffer.concat(chunks).toString('utf8');
   }
 
   async command(sql: string, params?: Params): Promise<void> {
-    await this.client.command({ query: sql, ...(params !== undefined && { query_params: { ...params } }) });
+    await this.use((client) =>
+      client.command({ query: sql, ...(params !== undefined && { query_params: { ...params } }) }),
+    );
+  }
+
+  /** Runs one statement. */
+  protected use<T>(work: (client: ClickHouseClient) => Promise<T>): Promise<T> {
+    return work(this.client);
   }
 
   abstract insert(insert: Insert): Promise<void>;

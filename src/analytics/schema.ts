@@ -145,7 +145,7 @@ export function sumsSelect(bucket: Bucket, where = ''): string {
     `SELECT tenant, ${bucketOf(bucket)} AS bucket, ${DIMENSIONS}, toYYYYMM(committed_at) AS month, ` +
     "sumIf(toInt128(amount), side = 'debit') AS debits, sumIf(toInt128(amount), side = 'credit') AS credits, " +
     "sumIf(toInt128(held), side = 'debit') AS debits_held, sumIf(toInt128(held), side = 'credit') AS credits_held, " +
-    'countIf(amount > 0) AS count, count() AS legs, max(postings.lsn) AS lsn ' +
+    "countIf(amount > 0) AS count, countIf(amount > 0 AND side = 'debit') AS debit_count, count() AS legs, max(postings.lsn) AS lsn " +
     `FROM postings${where === '' ? '' : ` WHERE ${where}`} GROUP BY tenant, bucket, ${DIMENSIONS}, month`
   );
 }
@@ -157,7 +157,7 @@ function sumsTable(bucket: Bucket): string {
   return (
     `CREATE TABLE IF NOT EXISTS sums_${bucket} (tenant ${WORD}, bucket ${TIME}, account String, type ${WORD}, \`group\` ${WORD}, ` +
     `currency ${WORD}, code ${WORD}, tag ${WORD}, terminal ${WORD}, month UInt32, debits ${total('Int128')}, credits ${total('Int128')}, ` +
-    `debits_held ${total('Int128')}, credits_held ${total('Int128')}, count ${total('UInt64')}, legs ${total('UInt64')}, ` +
+    `debits_held ${total('Int128')}, credits_held ${total('Int128')}, count ${total('UInt64')}, debit_count ${total('UInt64')}, legs ${total('UInt64')}, ` +
     'lsn SimpleAggregateFunction(max, UInt64)) ENGINE = AggregatingMergeTree PARTITION BY month ' +
     `ORDER BY (tenant, ${order}, currency, code, tag, terminal, type, \`group\`)`
   );

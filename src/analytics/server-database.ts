@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { Readable } from 'node:stream';
+import { ClickHouseLogLevel } from '@clickhouse/client';
 import { ClientDatabase, createClient, type Insert, ONE_BLOCK, quote, settingsClause } from './database.js';
 import { clickhouseCode } from './failure.js';
 
@@ -31,6 +32,8 @@ export class ServerDatabase extends ClientDatabase {
         request_timeout: REQUEST_MS,
         compression: { request: false, response: false },
         max_open_connections: 8,
+        // Else an error behind the first rows would come as the rest of an answer that had begun well.
+        clickhouse_settings: { wait_end_of_query: 1 },
       }),
     );
     this.insertName = `kassa-sink-${databaseOf(url)}-`;
@@ -61,7 +64,8 @@ export class ServerDatabase extends ClientDatabase {
         values: Readable.from([bytes], { objectMode: false }),
         query_id: `${this.insertName}${randomUUID()}`,
       });
-      result.stream.resume();
+      // Its end is the insert's: before it the connection may still break.
+      for await (const _ of result.stream);
     } catch (error) {
       if (clickhouseCode(error) === undefined) this.settledMs = sentMs + BEGIN_MS + CLOCK_SLACK_MS;
       throw error;
@@ -87,11 +91,12 @@ export class ServerDatabase extends ClientDatabase {
   }
 }
 
-function connectionOf(url: URL): { url: string; username: string; password: string } {
+function connectionOf(url: URL) {
   return {
     url: url.origin,
     username: decodeURIComponent(url.username) || 'default',
     password: decodeURIComponent(url.password),
+    log: { level: ClickHouseLogLevel.OFF },
   };
 }
 

@@ -1,0 +1,114 @@
+import type { Row } from '../database.js';
+import { ReportError } from '../report-error.js';
+import { accountOf } from './account.js';
+import { type Asked, big, iso, msOf, normal, type Report } from './asked.js';
+import { anyCurrency } from './currencies.js';
+import { roundedQuotient } from './figures.js';
+import { both, equal, where } from './filters.js';
+import { bucketStart, rawRange, source, timeColumn } from './source.js';
+import { openSpan, untilAt } from './spans.js';
+
+/** What an account had at a moment, and what was reserved then. */
+export async function balanceAt(asked: Asked): Promise<Report> {
+  const { span, at } = untilAt(asked);
+  const account = await accountOf(asked);
+  const filter = both(equal('account', account.id), anyCurrency(asked), asked.filters.others);
+  const [row] = await asked.rows(
+    `SELECT ${ALL_SIDES} FROM ${source(asked, span, { filter, ofAccount: true })}`,
+    filter.params,
+  );
+  const [debits, credits, debitsPending, creditsPending] = row!.map(big);
+  return {
+    body: {
+      ...{ account: account.id, currency: account.currency, type: account.type, at: iso(at) },
+      balance: normal(account.type, debits!, credits!),
+      ...{ debits, credits, debits_pending: debitsPending, credits_pending: creditsPending },
+    },
+  };
+}
+
+const ALL_SIDES = 'sum(debits), sum(credits), sum(debits_held), sum(credits_held)';
+
+const GROUPINGS = ['day', 'hour', 'month', 'code', 'tag', 'terminal'] as const;
+const BUCKETS_MAX = 10_000;
+
+/** Count, sum, average and largest of an account's postings. */
+export async function summary(asked: Asked): Promise<Report> {
+  const { parameters, zone } = asked;
+  const span = openSpan(asked);
+  const groupBy = parameters.choice('group_by', GROUPINGS);
+  const account = await accountOf(asked);
+  const filter = both(equal('account', account.id), anyCurrency(asked), asked.filters.others);
+  const rows = where(filter, 'amount > 0', ...rawRange(asked, span));
+  let key = "''";
+  let nameOf = (text: string) => text;
+  if (groupBy === 'day' || groupBy === 'hour' || groupBy === 'month') {
+    const time = timeColumn(asked);
+    const [ends] = await asked.rows(
+      `SELECT toUnixTimestamp64Milli(min(${time})), toUnixTimestamp64Milli(max(${time})), count() FROM postings ${rows}`,
+      filter.params,
+    );
+    const starts =
+      ends![2] === '0' ? [] : zone.starts(msOf(ends![0]), msOf(ends![1]) + 1, groupBy, BUCKETS_MAX);
+    key = `toString(${bucketStart(starts).replaceAll('time', time)})`;
+    nameOf = (text) => bucketName(Number(text));
+  } else if (groupBy !== undefined) key = `toString(${groupBy})`;
+  const bucketName = (ms: number) => {
+    if (groupBy === 'hour') return iso(ms);
+    return groupBy === 'day' ? zone.dateOf(ms) : zone.dateOf(ms).slice(0, 7);
+  };
+  const found = await asked.rows(
+    `SELECT grouping(k), ${key} AS k, count(), sumIf(toInt128(amount), side = 'debit'), ` +
+      `sumIf(toInt128(amount), side = 'credit'), max(amount) FROM postings ${rows} GROUP BY GROUPING SETS ((k), ()) ORDER BY k`,
+    filter.params,
+  );
+  const figures = (row: Row | undefined) => {
+    const [count, debits, credits, max] = row === undefined ? [0n, 0n, 0n, 0n] : row.slice(2).map(big);
+    return {
+      ...{ count, debits, credits },
+      sum: normal(account.type, debits!, credits!),
+      avg: roundedQuotient(debits! + credits!, count!),
+      max,
+    };
+  };
+  const groups = found.filter(([level]) => groupBy !== undefined && level === '0');
+  return {
+    body: {
+      ...{ account: account.id, currency: account.currency, type: account.type },
+      groups: groups.map((row) => ({ key: nameOf(row[1] as string), ...figures(row) })),
+      totals: figures(found.find(([level]) => level === '1')),
+    },
+  };
+}
+
+/** The engine's own balance against the sum of all postings up to the same LSN. */
+export async function reconcile(asked: Asked): Promise<Report> {
+  const { engine } = asked.question;
+  if (engine === undefined)
+    throw new ReportError('not_ready', 'not ready: the ledger did not give its balance');
+  const account = await accountOf(asked);
+  const filter = equal('account', account.id);
+  const [row] = await asked.rows(
+    `SELECT ${ALL_SIDES} FROM ${source({ ...asked, basis: 'committed', lsn: engine.lsn }, {}, { filter })}`,
+    filter.params,
+  );
+  const [debits, credits, debitsPending, creditsPending] = row!.map(big);
+  const postings = {
+    balance: normal(account.type, debits!, credits!),
+    ...{ debits_posted: debits!, credits_posted: credits! },
+    ...{ debits_pending: debitsPending!, credits_pending: creditsPending! },
+  };
+  const { lsn, balance, debits_posted, credits_posted, debits_pending, credits_pending } = engine;
+  const sums = { balance, debits_posted, credits_posted, debits_pending, credits_pending };
+  const names = Object.keys(postings) as (keyof typeof postings)[];
+  return {
+    body: {
+      account: account.id,
+      lsn,
+      engine: sums,
+      postings,
+      difference: balance - postings.balance,
+      equal: names.every((name) => sums[name] === postings[name]),
+    },
+  };
+}

@@ -1,0 +1,80 @@
+import { ACCOUNT_TYPES } from '../../../engine/accounts.js';
+import type { AccountType } from '../../../engine/types.js';
+import type { Params } from '../database.js';
+import { invalid, type Parameters } from './parameters.js';
+
+/** What narrows a report, and what takes it apart: SQL over the columns that postings and all sums share. */
+
+export const FILTER_NAMES = ['currency', 'group', 'prefix', 'tag', 'code', 'terminal', 'type'] as const;
+
+/** Conditions, joined by AND, with their parameters. */
+export interface Filter {
+  readonly conditions: readonly string[];
+  readonly params: Params;
+}
+
+export const NO_FILTER: Filter = { conditions: [], params: {} };
+
+export interface Filters {
+  readonly currency?: string;
+  /** All of them but the currency, which a report may choose by itself. */
+  readonly others: Filter;
+}
+
+/** Equality with a text that the question gave. */
+export function equal(column: string, value: string, name = column): Filter {
+  return { conditions: [`${column} = {${name}:String}`], params: { [name]: value } };
+}
+
+export function both(...filters: readonly Filter[]): Filter {
+  return {
+    conditions: filters.flatMap(({ conditions }) => conditions),
+    params: Object.assign({}, ...filters.map(({ params }) => params)) as Params,
+  };
+}
+
+export function readFilters(parameters: Parameters): Filters {
+  const currency = parameters.text('currency');
+  const filters: Filter[] = [];
+  const group = parameters.text('group');
+  if (group !== undefined) filters.push(inGroup(group));
+  const prefix = parameters.text('prefix');
+  if (prefix !== undefined) filters.push(startsWith(prefix));
+  for (const name of ['tag', 'code', 'terminal'] as const) {
+    const value = parameters.text(name);
+    if (value !== undefined) filters.push(equal(name, value));
+  }
+  const type = parameters.choice<AccountType>('type', ACCOUNT_TYPES);
+  if (type !== undefined) filters.push(equal('type', type));
+  return { others: both(...filters), ...(currency !== undefined && { currency }) };
+}
+
+/** The group and all below it. */
+export function inGroup(group: string): Filter {
+  return {
+    conditions: ['(`group` = {group:String} OR startsWith(`group`, {groupDot:String}))'],
+    params: { group, groupDot: `${group}.` },
+  };
+}
+
+export function startsWith(prefix: string): Filter {
+  return { conditions: ['startsWith(account, {prefix:String})'], params: { prefix } };
+}
+
+/** `WHERE` of the tenant's rows that pass. */
+export function where(filter: Filter, ...more: readonly string[]): string {
+  return `WHERE ${['tenant = {tenant:String}', ...more, ...filter.conditions].join(' AND ')}`;
+}
+
+const KEYS = ['group', 'account', 'tag', 'code', 'terminal', 'type'];
+
+/** The expression that `group_by` asks for, undefined when it does not. */
+export function readKey(parameters: Parameters): string | undefined {
+  const value = parameters.text('group_by');
+  if (value === undefined) return undefined;
+  const parts = /^group:([1-9]\d?)$/.exec(value)?.[1];
+  if (parts !== undefined)
+    return `arrayStringConcat(arraySlice(splitByChar('.', \`group\`), 1, ${parts}), '.')`;
+  if (!KEYS.includes(value)) throw invalid('group_by', `one of ${KEYS.join(', ')}, group:N`);
+  return `toString(\`${value}\`)`;
+}

@@ -1,0 +1,15 @@
+import type { Asked } from './asked.js';
+
+/*
+ * A till is a token's terminal. An account of the same name is its drawer, and the drawer's group is the till's shop.
+ */
+
+/** A subquery with (drawer, shop) of all tills that ever sent anything, as the accounts stand. */
+export function drawers(asked: Asked): string {
+  const known = asked.basis === 'committed' ? ` AND accounts.lsn <= ${asked.lsn}` : '';
+  return (
+    '(SELECT account AS drawer, toString(argMax(`group`, accounts.lsn)) AS shop FROM accounts WHERE tenant = {tenant:String} ' +
+    "AND account IN (SELECT DISTINCT toString(terminal) FROM sums_month WHERE tenant = {tenant:String} AND terminal != '')" +
+    `${known} GROUP BY account)`
+  );
+}
