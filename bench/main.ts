@@ -19,6 +19,7 @@ import { pipelined } from './suites/pipelined.js';
 import { pos } from './suites/pos.js';
 import { recover } from './suites/recover.js';
 import { shards } from './suites/shards.js';
+import { sink } from './suites/sink.js';
 import { Workplace } from './workplace.js';
 
 /** What Kassa claims of its speed, measured on this machine beside what bounds it, in one command. */
@@ -35,6 +36,7 @@ const SUITES: readonly Suite[] = [
   recover,
   memory,
   analytics,
+  sink,
 ];
 const BEND_MILLIONS = 20;
 
