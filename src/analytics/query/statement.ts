@@ -1,6 +1,6 @@
 import { Expressions } from './expressions.js';
 import { findFunction } from './functions.js';
-import { printName } from './lexer.js';
+import { printName, printString, type Token } from './lexer.js';
 
 /**
  * From an analyst's statement to the one that runs.
@@ -22,6 +22,9 @@ export interface Table {
 }
 
 const TENANT = 'tenant';
+/** Where conditions go. No text that is written has control characters otherwise. */
+// biome-ignore lint/suspicious/noControlCharactersInRegex: that is why it is one
+const PLACE = /\x01(\d+)\x01/g;
 const NO_LIMIT = '18446744073709551615';
 /** How often tables are read, those in WITH as often as it is named: ClickHouse works a WITH out anew for each. */
 const TABLE_READS_MAX = 64;
@@ -60,6 +63,29 @@ export function translate(sql: string, place: Place, rows: number): Statement {
   return new Translator(sql, place).statement(rows);
 }
 
+/** A source behind FROM, by the name it goes by in its query. */
+interface Source {
+  readonly name: string;
+  readonly text: string;
+  /** Where it is one of the tables. */
+  readonly table?: Table & { readonly place: number };
+}
+
+const COMPARISONS = new Set(['=', '==', '<', '<=', '>', '>=']);
+/** What may stand behind a WHERE. */
+const ENDS = [
+  'GROUP BY',
+  'HAVING',
+  'WINDOW',
+  'QUALIFY',
+  'ORDER BY',
+  'LIMIT',
+  'OFFSET',
+  'UNION',
+  'INTERSECT',
+  'EXCEPT',
+];
+
 /** A column as a value of its own. */
 function plainColumn([name, type]: readonly [string, string]): string {
   const plain = /^(?:LowCardinality\((.*)\)|SimpleAggregateFunction\(\w+, (.*)\))$/.exec(type);
@@ -70,6 +96,9 @@ function plainColumn([name, type]: readonly [string, string]): string {
 class Translator extends Expressions {
   private readonly scopes: Map<string, Named>[] = [];
   private readonly used = new Set<string>();
+  /** What is asked of each table besides the tenant, by the number that stands in its place until all is read. */
+  private readonly conditions: string[] = [];
+  private readonly aliases = new Set<string>();
   private reads = 0;
 
   constructor(
@@ -85,7 +114,8 @@ class Translator extends Expressions {
     this.takeSign(';');
     if (this.token.kind !== 'end') this.fail('the end of the statement is expected');
     if (query.length > OUTPUT_MAX) this.refuse('the statement becomes too large');
-    return { sql: query, tables: this.used };
+    const sql = query.replace(PLACE, (_, number) => this.conditions[Number(number)]!);
+    return { sql, tables: this.used };
   }
 
   /**
@@ -181,7 +211,9 @@ class Translator extends Expressions {
       } else {
         const text = this.expression();
         this.needPhrase('AS');
-        scalars.push(`${text} AS ${printName(this.needName())}`);
+        const name = this.needName();
+        this.aliases.add(name);
+        scalars.push(`${text} AS ${printName(name)}`);
       }
     } while (this.takeSign(','));
     return scalars.join(', ');
@@ -190,8 +222,17 @@ class Translator extends Expressions {
   private select(): string {
     this.needPhrase('SELECT');
     let text = `SELECT ${this.takePhrase('DISTINCT') ? 'DISTINCT ' : ''}${this.list(() => this.item())}`;
-    if (this.takePhrase('FROM')) text += ` FROM ${this.sources()}`;
-    if (this.takePhrase('WHERE')) text += ` WHERE ${this.expression()}`;
+    let only: Source | undefined;
+    if (this.takePhrase('FROM')) {
+      const sources = this.sources();
+      text += ` FROM ${sources.text}`;
+      only = sources.only;
+    }
+    if (this.takePhrase('WHERE')) {
+      if (only?.table !== undefined)
+        this.conditions[only.table.place] = this.plainConditions(only.name, only.table);
+      text += ` WHERE ${this.expression()}`;
+    }
     if (this.takePhrase('GROUP BY')) text += ` GROUP BY ${this.groups()}`;
     if (this.takePhrase('HAVING')) text += ` HAVING ${this.expression()}`;
     if (this.takePhrase('WINDOW')) {
@@ -221,9 +262,12 @@ class Translator extends Expressions {
     return `${text} AS ${printName(this.sourceFrom(start))}`;
   }
 
+  /** Adds nothing where no alias follows. */
   private alias(): string {
-    if (this.takePhrase('AS') || this.isName()) return ` AS ${printName(this.needName())}`;
-    return '';
+    if (!this.takePhrase('AS') && !this.isName()) return '';
+    const name = this.needName();
+    this.aliases.add(name);
+    return ` AS ${printName(name)}`;
   }
 
   /** `* EXCEPT (a, b)`; followed by a SELECT, EXCEPT is something else. */
@@ -242,20 +286,22 @@ class Translator extends Expressions {
     return ` EXCEPT (${names})`;
   }
 
-  private sources(): string {
-    let text = this.source();
-    for (;;) {
+  /** What stands behind FROM; `only`: where it is one source. */
+  private sources(): { readonly text: string; readonly only?: Source } {
+    const first = this.source();
+    let { text } = first;
+    for (let isOne = true; ; isOne = false) {
       if (this.takeSign(',')) {
-        text += ` CROSS JOIN ${this.source()}`;
+        text += ` CROSS JOIN ${this.source().text}`;
         continue;
       }
       const join = this.join();
-      if (join === undefined) return text;
+      if (join === undefined) return isOne ? { text, only: first } : { text };
       if (join.endsWith('ARRAY JOIN')) {
         text += ` ${join} ${this.list(() => this.expression() + this.alias())}`;
         continue;
       }
-      text += ` ${join} ${this.source()}`;
+      text += ` ${join} ${this.source().text}`;
       if (join === 'CROSS JOIN') continue;
       if (this.takePhrase('ON')) text += ` ON ${this.expression()}`;
       else {
@@ -265,6 +311,45 @@ class Translator extends Expressions {
         if (inBrackets) this.needSign(')');
       }
     }
+  }
+
+  /**
+   * Conditions at the beginning of a WHERE that compare a column with a literal, for the reading of the table as well, which finds rows by
+   * them. They are the same for every tenant's row: nothing of them can fail on one.
+   */
+  private plainConditions(source: string, { columns }: Table): string {
+    if (this.hasAlternatives()) return '';
+    let text = '';
+    for (let n = 0; ; n += 4) {
+      if (this.ahead(n).text === source && this.isSign('.', n + 1)) n += 2;
+      const [column, sign, value, end] = [0, 1, 2, 3].map((i) => this.ahead(n + i)) as [
+        Token,
+        Token,
+        Token,
+        Token,
+      ];
+      const isColumn = columns.some(([name]) => name === column.text && name !== TENANT);
+      if (!this.isName(n) || !isColumn || this.aliases.has(column.text)) return text;
+      if (sign.kind !== 'sign' || !COMPARISONS.has(sign.text)) return text;
+      if (value.kind !== 'string' && value.kind !== 'number') return text;
+      const isLast =
+        end.kind === 'end' || ENDS.some((phrase) => this.isPhrase(phrase, n + 3)) || this.isSign(')', n + 3);
+      if (!isLast && !this.isPhrase('AND', n + 3)) return text;
+      const literal = value.kind === 'string' ? printString(value.text) : value.text;
+      text += ` AND ${printName(column.text)} ${sign.text} ${literal}`;
+      if (isLast) return text;
+    }
+  }
+
+  /** Whether what follows, up to the end of this query, has an OR or a `?` outside brackets. */
+  private hasAlternatives(): boolean {
+    let open = 0;
+    for (let n = 0; this.ahead(n).kind !== 'end' && open >= 0; n++) {
+      if (this.isSign('(', n) || this.isSign('[', n)) open++;
+      else if (this.isSign(')', n) || this.isSign(']', n)) open--;
+      else if (open === 0 && (this.isPhrase('OR', n) || this.isSign('?', n))) return true;
+    }
+    return false;
   }
 
   private join(): string | undefined {
@@ -303,35 +388,39 @@ class Translator extends Expressions {
     return join;
   }
 
-  private source(): string {
+  private source(): Source {
     if (this.isSign('(')) {
       if (!this.isQuery()) this.fail('a table or a query is expected');
-      return this.subquery() + this.alias();
+      return { name: '', text: this.subquery() + this.alias() };
     }
     const token = this.token;
     const name = this.needName();
     if (this.isSign('(')) this.refuse('table functions are not used here', token);
     if (this.isSign('.')) this.refuse('a table is named without its database', token);
-    const query = this.cte(name) ?? this.ownRows(name);
-    if (query === undefined) {
-      this.refuse(
-        `there is no table ${JSON.stringify(name)}: there are ${[...this.place.tables.keys()].join(', ')}`,
-        token,
-      );
+    const named = this.cte(name);
+    const table = named === undefined ? this.place.tables.get(name) : undefined;
+    if (named === undefined && table === undefined) {
+      const names = [...this.place.tables.keys()].join(', ');
+      this.refuse(`there is no table ${JSON.stringify(name)}: there are ${names}`, token);
     }
-    const alias = this.alias();
-    return `(${query})${alias === '' ? ` AS ${printName(name)}` : alias}`;
+    const place = this.conditions.length;
+    const query = named ?? this.ownRows(table!);
+    const alias = this.takePhrase('AS') || this.isName() ? this.needName() : name;
+    const text = `(${query}) AS ${printName(alias)}`;
+    return { name: alias, text, ...(table !== undefined && { table: { ...table, place } }) };
   }
 
   /** The tenant's rows of a table. */
-  private ownRows(name: string): string | undefined {
-    const table = this.place.tables.get(name);
-    if (table === undefined) return undefined;
+  private ownRows({ name, columns }: Table): string {
     this.used.add(name);
     this.count(1, 0);
-    const columns = table.columns.filter(([column]) => column !== TENANT).map(plainColumn);
+    const place = this.conditions.push('') - 1;
+    const list = columns.filter(([column]) => column !== TENANT).map(plainColumn);
     const from = `${printName(this.place.database)}.${printName(name)}`;
-    return `SELECT ${columns.join(', ')} FROM ${from} WHERE ${TENANT} = {tenant:String} LIMIT ${NO_LIMIT}`;
+    return (
+      `SELECT ${list.join(', ')} FROM ${from} WHERE ${TENANT} = {tenant:String}\x01${place}\x01 ` +
+      `LIMIT ${NO_LIMIT}`
+    );
   }
 
   private groups(): string {
