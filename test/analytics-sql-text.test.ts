@@ -1,7 +1,8 @@
 import { describe, expect, it } from 'vitest';
 import { findFunction, findType } from '../src/analytics/query/functions.js';
 import { tokenize } from '../src/analytics/query/lexer.js';
-import { type Place, translate } from '../src/analytics/query/statement.js';
+import type { Place } from '../src/analytics/query/sources.js';
+import { translate } from '../src/analytics/query/statement.js';
 
 const place: Place = {
   database: 'kassa',
