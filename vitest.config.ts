@@ -3,9 +3,11 @@ import { defineConfig } from 'vitest/config';
 // Tests are compiled first (threads start from compiled files) and run from dist.
 const long = [
   ...[
+    'analytics-kill',
     'analytics-query',
     'analytics-query-hostile',
     'analytics-server-database',
+    'analytics-sink',
     'backup',
     'batch-order',
     'bench',

@@ -1,4 +1,4 @@
-import { mkdirSync, writeFileSync } from 'node:fs';
+import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { type ClickHouseClient, ClickHouseLogLevel } from '@clickhouse/client';
 import {
@@ -131,6 +131,9 @@ export class EmbeddedDatabase extends ClientDatabase {
   /** Made when it was opened. */
   async prepare(): Promise<void> {}
 
+  /** An insert is at work while its call is; those of a killed process ended with it. */
+  async settle(): Promise<void> {}
+
   /**
    * chDB takes what comes with a statement as part of its text, which binary data cannot be: it goes by a file. Text would be parsed at
    * a fifth of the speed (0.4 s against 0.05 s for 100,000 postings).
@@ -138,9 +141,14 @@ export class EmbeddedDatabase extends ClientDatabase {
   async insert({ table, structure, bytes }: Insert): Promise<void> {
     const path = join(this.directory, `${table}.rowbinary`);
     writeFileSync(path, bytes);
-    await this.command(
-      `INSERT INTO ${table} SELECT * FROM file(${quote(path)}, 'RowBinary', ${quote(structure)})${settingsClause(ONE_BLOCK)}`,
-    );
+    try {
+      await this.command(
+        `INSERT INTO ${table} SELECT * FROM file(${quote(path)}, 'RowBinary', ${quote(structure)})${settingsClause(ONE_BLOCK)}`,
+      );
+    } finally {
+      // What is gone before the system writes it back never reaches the disk.
+      rmSync(path, { force: true });
+    }
   }
 
   override async close(): Promise<void> {
