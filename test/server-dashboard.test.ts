@@ -55,7 +55,7 @@ async function settled(page: Page): Promise<void> {
   // What the address has changed is told in a task of its own.
   await page.evaluate('new Promise((done) => setTimeout(done))');
   await page.waitForSelector('main .panel', { timeout: WAIT_MS });
-  await page.waitForFunction(`!document.querySelector('[aria-busy=true]')`, null, { timeout: WAIT_MS });
+  await page.waitForSelector('[aria-busy=true]', { state: 'detached', timeout: WAIT_MS });
 }
 
 const lead = (page: Page) => page.locator('.lead-value').textContent();
@@ -354,8 +354,7 @@ describe.skipIf(CHROMIUM === undefined)('the dashboard', () => {
       expect(await faults(page)).toEqual([]);
       await page.getByLabel('Token').fill(token);
       await page.getByLabel('Token').press('Enter');
-      await settled(page);
-      expect(await title(page)).toBe('Overview');
+      await expect.poll(() => title(page), { timeout: WAIT_MS }).toBe('Overview');
       await page.getByRole('button', { name: 'Sign out' }).click();
       await page.getByLabel('Token').waitFor();
       expect(await page.evaluate('sessionStorage.length')).toBe(0);

@@ -95,7 +95,9 @@ function zReportPanel(page: Page, source: Source<ZReport>, date: string): HTMLEl
         h(
           'p',
           { class: 'hint' },
-          `Z report no. ${report.number} of ${report.till}, ${longDay(report.date)}`,
+          report.number === 0
+            ? `No trade on ${longDay(report.date)}`
+            : `Z report no. ${report.number} of ${report.till}, ${longDay(report.date)}`,
           report.first_at != null &&
             report.last_at != null &&
             `, first sale ${clock(report.first_at, report.tz)}, last ${clock(report.last_at, report.tz)}`,
