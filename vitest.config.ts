@@ -8,6 +8,7 @@ const long = [
     'analytics-query-hostile',
     'analytics-server-database',
     'analytics-sink',
+    'analytics-sink-server',
     'backup',
     'batch-order',
     'bench',

@@ -55,6 +55,7 @@ export const ONE_BLOCK = {
   min_insert_block_size_rows_for_materialized_views: 1_000_000_000,
   min_insert_block_size_bytes_for_materialized_views: 16_000_000_000,
   max_insert_threads: 1,
+  max_threads: 1,
   async_insert: 0,
 } as const;
 

@@ -1,4 +1,4 @@
-import { mkdirSync, writeFileSync } from 'node:fs';
+import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { type ClickHouseClient, ClickHouseLogLevel } from '@clickhouse/client';
 import {
@@ -141,9 +141,14 @@ export class EmbeddedDatabase extends ClientDatabase {
   async insert({ table, structure, bytes }: Insert): Promise<void> {
     const path = join(this.directory, `${table}.rowbinary`);
     writeFileSync(path, bytes);
-    await this.command(
-      `INSERT INTO ${table} SELECT * FROM file(${quote(path)}, 'RowBinary', ${quote(structure)})${settingsClause(ONE_BLOCK)}`,
-    );
+    try {
+      await this.command(
+        `INSERT INTO ${table} SELECT * FROM file(${quote(path)}, 'RowBinary', ${quote(structure)})${settingsClause(ONE_BLOCK)}`,
+      );
+    } finally {
+      // What is gone before the system writes it back never reaches the disk.
+      rmSync(path, { force: true });
+    }
   }
 
   override async close(): Promise<void> {

@@ -18,12 +18,18 @@ import { Rate } from './rate.js';
 import { RowEncoder } from './rows.js';
 import { mendSums, rebuildSums } from './sums.js';
 
-/** Between two deliveries while there is always something new: parts are few, and tills undisturbed. */
-const BUSY_MS = 1000;
-/** What comes right behind a record that came after a pause is delivered with it. */
-const QUIET_MS = 100;
-/** So many records are a batch worth encoding while another is being inserted, and worth no wait. */
-const BACKLOG = 50_000;
+/** How much is delivered at a time, and how often. */
+export interface Pace extends BatchLimits {
+  /** Between two deliveries while there is always something new (ms): parts are few, and tills undisturbed. */
+  readonly busyMs: number;
+  /** What comes so shortly behind a record that came after a pause is delivered with it (ms). */
+  readonly quietMs: number;
+  /** So many records that wait are encoded while others are being inserted, and wait no longer than that takes. */
+  readonly backlog: number;
+}
+
+export const PACE: Pace = { ...LIMITS, busyMs: 1000, quietMs: 100, backlog: 50_000 };
+
 const STATUS_MS = 1000;
 /** So many refusals in a row that nobody knows the meaning of are taken to be for the content. */
 const UNKNOWNS_MAX = 4;
@@ -40,6 +46,8 @@ export interface SinkOptions {
   readonly log: (level: 'info' | 'warn' | 'error', message: string) => void;
   /** Days after which postings and transactions are dropped from ClickHouse; 0 keeps them. */
   readonly ttlDays: number;
+  /** Default {@link PACE}. */
+  readonly pace?: Pace;
 }
 
 export interface Sink {
@@ -98,7 +106,10 @@ class LogSink implements Sink {
   private readonly timer: NodeJS.Timeout;
   private readonly ended: Promise<void>;
 
+  private readonly pace: Pace;
+
   constructor(private readonly options: SinkOptions) {
+    this.pace = options.pace ?? PACE;
     this.lookup = new AccountLookup(options.database);
     this.encoders = [new RowEncoder(this.lookup), new RowEncoder(this.lookup)];
     this.timer = setInterval(() => this.tell(), STATUS_MS);
@@ -258,7 +269,7 @@ class LogSink implements Sink {
       this.lastDeliveryMs = performance.now();
       const inserting = delivery.insert(encoder, cursors);
       const next = encoder.lastLsn + 1;
-      const isMore = !this.isClosing && this.durableLsn - next >= BACKLOG;
+      const isMore = !this.isClosing && this.durableLsn - next >= this.pace.backlog;
       const making = isMore ? maker.make(other, next, this.durableLsn, inserting, this.limits) : NOTHING;
       await Promise.allSettled([inserting, making]);
       await inserting;
@@ -270,7 +281,7 @@ class LogSink implements Sink {
   }
 
   private get limits(): BatchLimits {
-    const { records, postings, bytes } = LIMITS;
+    const { records, postings, bytes } = this.pace;
     return { records: records * this.share, postings: postings * this.share, bytes: bytes * this.share };
   }
 
@@ -386,8 +397,8 @@ class LogSink implements Sink {
   /** Waits until there is something to deliver and it is time. */
   private async due(): Promise<void> {
     while (!this.isClosing && this.durableLsn <= this.delivered.lsn) await this.sleep(STATUS_MS);
-    const isBacklog = () => this.durableLsn - this.delivered.lsn >= BACKLOG;
-    const ready = Math.max(this.lastDeliveryMs + BUSY_MS, performance.now() + QUIET_MS);
+    const isBacklog = () => this.durableLsn - this.delivered.lsn >= this.pace.backlog;
+    const ready = Math.max(this.lastDeliveryMs + this.pace.busyMs, performance.now() + this.pace.quietMs);
     for (;;) {
       const rest = ready - performance.now();
       if (rest <= 0 || this.isClosing || isBacklog()) return;
