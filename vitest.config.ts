@@ -5,6 +5,7 @@ const long = [
   ...[
     'analytics-query',
     'analytics-query-hostile',
+    'analytics-reports',
     'backup',
     'batch-order',
     'bench',
