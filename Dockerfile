@@ -2,7 +2,9 @@
 FROM node:22-bookworm-slim AS build
 WORKDIR /kassa
 COPY package.json package-lock.json .npmrc ./
-RUN npm ci
+# Without the embedded ClickHouse (566 MB): analytics in a container goes to a server. `npm ci --omit=optional` is no way to it: it leaves out the
+# prebuilt binaries of lmdb and uWebSockets.js, too.
+RUN npm uninstall --package-lock-only chdb && npm ci
 COPY tsconfig.json ./
 COPY engine engine
 COPY wal wal
@@ -19,6 +21,7 @@ COPY --from=build /kassa/node_modules node_modules
 COPY --from=build /kassa/dist/engine dist/engine
 COPY --from=build /kassa/dist/wal dist/wal
 COPY --from=build /kassa/dist/src dist/src
+COPY src/analytics/dashboard/static src/analytics/dashboard/static
 COPY src/demo/data src/demo/data
 RUN mkdir /data && chown node:node /data
 USER node

@@ -3,15 +3,20 @@ import { defineConfig } from 'vitest/config';
 // Tests are compiled first (threads start from compiled files) and run from dist.
 const long = [
   ...[
+    'analytics-kill',
     'analytics-query',
     'analytics-query-hostile',
     'analytics-reports',
+    'analytics-server-database',
+    'analytics-sink',
+    'analytics-sink-server',
     'backup',
     'batch-order',
     'bench',
     'checkpoint',
     'client-chaos',
     'demo-run',
+    'deployment',
     'exhaustive',
     'fuzz',
     'load',

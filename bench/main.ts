@@ -9,6 +9,7 @@ import { originOf } from './report/machine.js';
 import { Reporter } from './report/reporter.js';
 import { QUICK, type Settings, STANDARD } from './settings.js';
 import { accounts } from './suites/accounts.js';
+
 import { batch } from './suites/batch.js';
 import { http } from './suites/http.js';
 import { inproc } from './suites/inproc.js';
@@ -18,6 +19,7 @@ import { pipelined } from './suites/pipelined.js';
 import { pos } from './suites/pos.js';
 import { recover } from './suites/recover.js';
 import { shards } from './suites/shards.js';
+import { sink } from './suites/sink.js';
 import { Workplace } from './workplace.js';
 
 /** What Kassa claims of its speed, measured on this machine beside what bounds it, in one command. */
@@ -33,6 +35,7 @@ const SUITES: readonly Suite[] = [
   http,
   recover,
   memory,
+  sink,
 ];
 const BEND_MILLIONS = 20;
 

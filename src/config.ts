@@ -12,6 +12,7 @@ import {
   SHARDS_MAX,
 } from '../engine/limits.js';
 import { SEGMENT_BYTES_DEFAULT, SEGMENT_BYTES_MAX, SEGMENT_BYTES_MIN } from '../wal/limits.js';
+import { hasEmbeddedEngine, NO_ENGINE } from './analytics/installed.js';
 import { MIN_FREE_BYTES } from './ledger/room.js';
 
 /** One mailbox row is kept for each. */
@@ -30,7 +31,15 @@ export interface Config {
   /** Threads that take connections, 1-16, behind one port. */
   readonly gateways: number;
   readonly auth: 'off' | 'jwt';
-  readonly analytics: 'off';
+  readonly analytics: AnalyticsTarget;
+  /** Time zone in which days of reports begin, IANA name. */
+  readonly zone: string;
+  /** Days after which analytics drops single postings, 0 never; sums and the log stay. */
+  readonly analyticsTtlDays: number;
+  /** URL of a read-only user of the ClickHouse server, for the SQL of analysts. */
+  readonly analyticsSqlUrl: string | undefined;
+  /** Milliseconds from which on a report is logged as slow; 0 logs every one. */
+  readonly slowQueryMs: number;
   /** File with the public key (PEM or JWK) that tokens are checked with. */
   readonly jwtKey: string | undefined;
   /** Secret of HS256 tokens. */
@@ -55,6 +64,9 @@ export interface Config {
   /** Bytes of a log segment. */
   readonly segmentBytes: number;
 }
+
+/** Where committed postings go: ClickHouse in a process of ours, a server, or nowhere. */
+export type AnalyticsTarget = 'embedded' | 'off' | `http://${string}` | `https://${string}`;
 
 const BYTE_UNITS: readonly (readonly [unit: string, bytes: number])[] = [
   ['TiB', 2 ** 40],
@@ -84,6 +96,8 @@ export interface OptionSpec<T = unknown> {
   readonly secret?: true;
   /** Shown to people in KiB, MiB and so on. */
   readonly unit?: 'bytes';
+  /** May be a URL: shown without its password. */
+  readonly masked?: true;
   /** @throws Error that says what is expected */
   readonly parse: (text: string) => T;
 }
@@ -114,7 +128,37 @@ export const OPTIONS: OptionSpecs = {
     fallback: 'jwt',
     parse: oneOf(['off', 'jwt'] as const),
   },
-  analytics: { help: 'analytics: off', placeholder: 'mode', fallback: 'off', parse: noAnalytics },
+  analytics: {
+    help: 'where committed postings go: embedded, off, or the URL of a ClickHouse server (with a password: by the environment)',
+    placeholder: 'target',
+    fallback: 'embedded',
+    masked: true,
+    parse: analyticsTarget,
+  },
+  zone: {
+    help: 'time zone in which the days of reports begin, such as Europe/Riga',
+    placeholder: 'zone',
+    fallback: 'UTC',
+    parse: timeZone,
+  },
+  analyticsTtlDays: {
+    help: 'days after which analytics drops single postings, 0 for never; sums and the log stay',
+    placeholder: 'days',
+    fallback: 0,
+    parse: integer(0, 36_500),
+  },
+  analyticsSqlUrl: {
+    help: 'URL of a read-only user of the ClickHouse server, for the SQL of analysts',
+    fallback: undefined,
+    secret: true,
+    parse: serverUrl,
+  },
+  slowQueryMs: {
+    help: 'milliseconds from which on a report is logged as slow',
+    placeholder: 'ms',
+    fallback: 1000,
+    parse: integer(0, 3_600_000),
+  },
   jwtKey: {
     help: 'file with the public key of tokens, PEM or JWK (Ed25519 or RSA)',
     placeholder: 'file',
@@ -188,6 +232,7 @@ export const OPTIONS: OptionSpecs = {
 
 /** A value as people read it. */
 export function showValue(spec: OptionSpec, value: unknown): string {
+  if (spec.masked) return maskUrl(String(value));
   return spec.unit === 'bytes' ? showBytes(value as number) : String(value);
 }
 
@@ -248,8 +293,22 @@ export function resolveConfig(
 }
 
 /** What keeps a server from starting with options that are right one by one; empty when nothing does. */
-export function obstacles(config: Config): string[] {
-  return [...authObstacles(config), ...gatewayObstacles(config)];
+export function obstacles({ config, sources }: ResolvedConfig): string[] {
+  return [
+    ...authObstacles(config),
+    ...gatewayObstacles(config),
+    ...analyticsObstacles(config, sources.analytics),
+  ];
+}
+
+/** By default analytics runs where its engine is installed; whoever asks for it is told when it is not. */
+function analyticsObstacles({ analytics, analyticsSqlUrl }: Config, source: Source): string[] {
+  const problems: string[] = [];
+  if (analytics === 'embedded' && source !== 'default' && !hasEmbeddedEngine())
+    problems.push(`--analytics embedded: ${NO_ENGINE}`);
+  if (analyticsSqlUrl !== undefined && !analytics.startsWith('http'))
+    problems.push('KASSA_ANALYTICS_SQL_URL goes with the URL of a server in --analytics');
+  return problems;
 }
 
 function gatewayObstacles({ gateways, port }: Config): string[] {
@@ -292,10 +351,10 @@ export function loadConfig(
   flags: { readonly [name: string]: unknown } = {},
   environment: NodeJS.ProcessEnv = process.env,
 ): Config {
-  const { config } = resolveConfig(flags, environment);
-  const problems = obstacles(config);
+  const resolved = resolveConfig(flags, environment);
+  const problems = obstacles(resolved);
   if (problems.length > 0) throw new ConfigError(problems);
-  return config;
+  return resolved.config;
 }
 
 /** Whether only this machine can reach the host: 127.0.0.0/8, ::1, localhost. */
@@ -352,7 +411,39 @@ function oneOf<T extends string>(choices: readonly T[]): (given: string) => T {
   };
 }
 
-function noAnalytics(given: string): 'off' {
-  if (given === 'off') return given;
-  throw new Error(`this release has no analytics; use off, not "${given}"`);
+function analyticsTarget(given: string): AnalyticsTarget {
+  if (given === 'embedded' || given === 'off') return given;
+  try {
+    return serverUrl(given);
+  } catch {
+    // What was given may hold a password: it is not repeated.
+    throw new Error('must be embedded, off, or http(s)://user:password@host:port/database');
+  }
+}
+
+function serverUrl(given: string): `http://${string}` | `https://${string}` {
+  if (URL.canParse(given)) {
+    const { href, protocol } = new URL(given);
+    if (protocol === 'http:' || protocol === 'https:') return href as `http://${string}`;
+  }
+  throw new Error('must be the URL of a ClickHouse server, http(s)://user:password@host:port/database');
+}
+
+/** The URL without its password. */
+export function maskUrl(target: string): string {
+  if (!URL.canParse(target)) return target;
+  const url = new URL(target);
+  if (url.password !== '') url.password = '***';
+  return url.href;
+}
+
+function timeZone(given: string): string {
+  try {
+    // Offsets such as +02:00 are zones to JavaScript, but not to ClickHouse.
+    if (/^[A-Za-z]/.test(given))
+      return new Intl.DateTimeFormat('en', { timeZone: given }).resolvedOptions().timeZone;
+  } catch {
+    // Said below.
+  }
+  throw new Error(`must be an IANA time zone, such as Europe/Riga, not "${given}"`);
 }

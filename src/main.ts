@@ -1,7 +1,11 @@
-import { Worker } from 'node:worker_threads';
+import { MessageChannel, Worker } from 'node:worker_threads';
 import { type Logger, pino } from 'pino';
+import type { AnalyticsDesk } from './analytics/desk.js';
+import { serveDesk } from './analytics/desk-port.js';
+import { openDesk } from './analytics/open-desk.js';
 import type { Config } from './config.js';
 import { createAuthenticator } from './gateway/auth.js';
+import { liveMemory } from './gateway/live.js';
 import { assertPortFree, type Gateway, startGateway } from './gateway/server.js';
 import { attachmentPorts } from './ledger/wiring.js';
 import { type Ledger, openLedger } from './ledger.js';
@@ -25,7 +29,8 @@ export interface ServerOptions {
 }
 
 /**
- * The whole server: the ledger, and the gateway in front of it, which listens while the ledger recovers.
+ * The whole server: the ledger, the gateway in front of it, which listens while the ledger recovers, and analytics behind it, which follows
+ * the log as a process of its own.
  * @returns when the ledger is ready
  * @throws ConfigError, ListenError, UnsupportedPlatformError, and what `openLedger` throws
  */
@@ -33,6 +38,8 @@ export async function startServer(config: Config, options: ServerOptions = {}): 
   const logger = options.logger ?? pino({ level: config.logLevel });
   const auth = createAuthenticator(config);
   if (config.gateways > 1) await assertPortFree(config);
+  const analytics = openDesk(config, logger);
+  const live = liveMemory(config.gateways);
   const opening = openLedger({
     data: config.data,
     checkpointRecords: config.checkpointRecords,
@@ -50,12 +57,15 @@ export async function startServer(config: Config, options: ServerOptions = {}): 
   let others: readonly { close(): Promise<void> }[] = [];
   // Nothing is admitted before all gateways are there: a signal until then has nothing to answer.
   const serving = opening.then(async (ledger) => {
-    others = await startOthers(ledger, config);
+    others = await startOthers(ledger, config, analytics, live);
     return ledger;
   });
   let gateway: Gateway;
   try {
-    gateway = await startGateway({ ledger: serving, config, auth, logger });
+    gateway = await startGateway({
+      ...{ ledger: serving, config, auth, logger, analytics },
+      live: { memory: live, gateway: 0 },
+    });
   } catch (error) {
     // Recovery may take minutes; whoever waits for the port hears at once.
     serving.then(
@@ -75,25 +85,39 @@ export async function startServer(config: Config, options: ServerOptions = {}): 
     await gateway.close();
     throw error;
   }
+  analytics.start(() => ledger.stats().durableLsn);
   return {
     url: gateway.url,
     port: gateway.port,
     ledger,
     close: async () => {
-      await Promise.all([gateway.close(), ...others.map((other) => other.close())]);
+      const gateways = [gateway, ...others];
+      await Promise.all([analytics.close(), ...gateways.map((one) => one.close())]);
       await ledger.close();
     },
   };
 }
 
 /** The gateways beyond the first, each on a thread of its own behind the same port. */
-function startOthers(ledger: Ledger, config: Config): Promise<{ close(): Promise<void> }[]> {
+function startOthers(
+  ledger: Ledger,
+  config: Config,
+  analytics: AnalyticsDesk,
+  live: SharedArrayBuffer,
+): Promise<{ close(): Promise<void> }[]> {
   return Promise.all(
-    ledger.attachments.map(async (attachment) => {
-      const workerData: GatewayData = { config, attachment };
+    ledger.attachments.map(async (attachment, i) => {
+      const { port1, port2 } = new MessageChannel();
+      serveDesk(port1, analytics);
+      const workerData: GatewayData = {
+        config,
+        attachment,
+        live: { memory: live, gateway: i + 1 },
+        analytics: { port: port2, state: analytics.state() },
+      };
       const worker = new Worker(new URL('./threads/gateway.js', import.meta.url), {
         workerData,
-        transferList: attachmentPorts(attachment),
+        transferList: [...attachmentPorts(attachment), port2],
       });
       ledger.guard('gateway', worker);
       const gone = new Promise<void>((resolve) => worker.once('exit', () => resolve()));

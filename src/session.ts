@@ -25,6 +25,9 @@ export const PERMISSIONS = [
   'transactions:end_any',
   'transactions:approve',
   'transactions:reverse',
+  'analytics:read',
+  'analytics:sql',
+  'analytics:rates',
 ] as const;
 export type Permission = (typeof PERMISSIONS)[number];
 

@@ -18,6 +18,7 @@ const SUITES = [
   'http',
   'recover',
   'memory',
+  'sink',
 ];
 /** The whole of --quick takes some 20 s of an idle machine. */
 const TIMEOUT_MS = 400_000;

@@ -70,6 +70,8 @@ describe('each native part has one user', () => {
     ['lmdb', 'wal/'],
     ['fs-native-extensions', ''],
     ['uWebSockets.js', 'src/gateway/'],
+    ['@clickhouse/client', 'src/analytics/'],
+    ['chdb/connection', 'src/analytics/'],
   ])('%s', (name, folder) => {
     const files = users(name);
     expect(files.length).toBeGreaterThan(0);

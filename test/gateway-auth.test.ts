@@ -206,8 +206,11 @@ describe('roles', () => {
       pos,
       teller: teller.toSorted(),
       approver: [...teller, 'transactions:approve'].sort(),
-      auditor: ['accounts:read', 'transactions:read'],
-      admin: [...teller, 'transactions:approve', 'accounts:update'].sort(),
+      auditor: ['accounts:read', 'analytics:read', 'analytics:sql', 'transactions:read'],
+      admin: [
+        ...[...teller, 'transactions:approve', 'accounts:update'],
+        ...['analytics:read', 'analytics:sql', 'analytics:rates'],
+      ].sort(),
     });
   });
 });

@@ -78,7 +78,12 @@ describe('kassa', () => {
   });
 
   it('prints every option, and of secrets only that they are set', () => {
-    const environment = { KASSA_JWT_SECRET: SECRET, KASSA_PORT: '99' };
+    const environment = {
+      KASSA_JWT_SECRET: SECRET,
+      KASSA_PORT: '99',
+      KASSA_ANALYTICS: 'http://ann:pass-word@ch:8123/shop',
+      KASSA_ANALYTICS_SQL_URL: 'http://reader:sql-word@ch:8123/shop',
+    };
     const json = kassa(['config', '--json', '--host', '::1'], environment);
     expect(JSON.parse(json.stdout)).toMatchObject({
       options: {
@@ -86,11 +91,14 @@ describe('kassa', () => {
         host: { value: '::1', source: 'option' },
         jwtSecret: { value: 'set' },
         data: { value: './data', source: 'default' },
+        analytics: { value: 'http://ann:***@ch:8123/shop', source: 'environment' },
+        analyticsSqlUrl: { value: 'set' },
       },
       limits: { frameBytes: 1 << 20 },
     });
     const table = kassa(['config'], environment);
     expect(table.stdout).toMatch(/jwtSecret +set/);
-    expect(json.stdout + json.stderr + table.stdout + table.stderr).not.toContain(SECRET);
+    const all = json.stdout + json.stderr + table.stdout + table.stderr;
+    for (const secret of [SECRET, 'pass-word', 'sql-word']) expect(all).not.toContain(secret);
   });
 });

@@ -42,7 +42,12 @@ describe('options', () => {
     [{ shards: '17' }, '--shards'],
     [{ gateways: '17' }, '--gateways: '],
     [{ auth: 'none' }, '--auth: must be one of off, jwt'],
-    [{ analytics: 'embedded' }, '--analytics: this release has no analytics'],
+    [{ analytics: 'on' }, '--analytics: must be embedded, off, or http(s)://'],
+    [{ analytics: 'ftp://me:word@host' }, '--analytics: must be embedded, off, or http(s)://'],
+    [{ zone: 'Riga' }, '--zone: must be an IANA time zone, such as Europe/Riga, not "Riga"'],
+    [{ zone: '+02:00' }, '--zone: must be an IANA time zone'],
+    [{ analyticsTtlDays: '-1' }, '--analytics-ttl-days: must be an integer from 0'],
+    [{ slowQueryMs: '1s' }, '--slow-query-ms: must be an integer'],
     [{ data: ' ' }, '--data: must not be empty'],
     [{ idleTimeoutS: '8' }, '--idle-timeout-s'],
     [
@@ -69,6 +74,23 @@ describe('options', () => {
     expect(showValue(OPTIONS.minFree, bytes)).toBe(shown);
   });
 
+  it('take where analytics goes and the zone of its days', () => {
+    const { config } = resolveConfig({ analytics: 'http://ann:word@ch:8123/shop', zone: 'europe/riga' }, {});
+    expect(config).toMatchObject({ analytics: 'http://ann:word@ch:8123/shop', zone: 'Europe/Riga' });
+    expect(showValue(OPTIONS.analytics, config.analytics)).toBe('http://ann:***@ch:8123/shop');
+    expect(resolveConfig({}, {}).config).toMatchObject({
+      analytics: 'embedded',
+      zone: 'UTC',
+      analyticsTtlDays: 0,
+      slowQueryMs: 1000,
+    });
+  });
+
+  it('repeat no password', () => {
+    expect(() => resolveConfig({ analytics: 'ftp://me:hush@host' }, {})).not.toThrow(/hush/);
+    expect(() => resolveConfig({}, { KASSA_ANALYTICS_SQL_URL: 'me:hush@host' })).not.toThrow(/hush/);
+  });
+
   it('name every problem at once', () => {
     const failing = () => resolveConfig({ port: 'x' }, { KASSA_SHARDS: 'y' });
     expect(failing).toThrow(ConfigError);
@@ -85,13 +107,20 @@ describe('a server', () => {
     expect(loadConfig({ jwtKey: 'public.pem' }, {}).jwtKey).toBe('public.pem');
   });
 
+  it('has a user for the SQL of analysts only on a server', () => {
+    const environment = { ...secret, KASSA_ANALYTICS_SQL_URL: 'http://reader:word@ch:8123/kassa' };
+    expect(() => loadConfig({ analytics: 'off' }, environment)).toThrow(/KASSA_ANALYTICS_SQL_URL goes with/);
+    const { analyticsSqlUrl } = loadConfig({ analytics: 'http://ch:8123' }, environment);
+    expect(analyticsSqlUrl).toBe('http://reader:word@ch:8123/kassa');
+  });
+
   it('does not take both', () => {
     expect(() => loadConfig({ jwtKey: 'public.pem' }, secret)).toThrow(/both set/);
   });
 
   it('without tokens serves this machine only', () => {
     for (const host of ['127.0.0.1', '127.1.2.3', '::1', 'localhost']) {
-      expect(obstacles(resolveConfig({ auth: 'off', host }, {}).config)).toEqual([]);
+      expect(obstacles(resolveConfig({ auth: 'off', host }, {}))).toEqual([]);
     }
     for (const host of [
       '0.0.0.0',

@@ -71,7 +71,8 @@ describe('the package in an empty project', () => {
     const cli = join(app, 'node_modules', 'kassa', 'dist', 'src', 'cli.js');
     const port = await freePort();
     const env = { KASSA_JWT_SECRET: SECRET };
-    const server = spawn(process.execPath, [cli, 'serve', '--data', './data', '--port', String(port)], {
+    const args = ['serve', '--data', './data', '--port', String(port), '--analytics', 'off'];
+    const server = spawn(process.execPath, [cli, ...args], {
       cwd: app,
       env: { ...process.env, ...env },
       stdio: 'ignore',

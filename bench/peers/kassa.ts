@@ -10,6 +10,8 @@ export interface KassaOptions extends AccountSet {
   readonly data: string;
   readonly shards: number;
   readonly checkpointRecords?: number | undefined;
+  /** `--analytics`; off unless said. */
+  readonly analytics?: string | undefined;
   readonly profile?: string | undefined;
 }
 
@@ -37,8 +39,9 @@ const MIN_BALANCE = -(10 ** 15);
 
 /** The real server with every rule on, and the accounts of a set in it. */
 export async function startKassa(options: KassaOptions): Promise<KassaServer> {
-  const { data, shards, checkpointRecords, profile } = options;
+  const { data, shards, checkpointRecords, analytics = 'off', profile } = options;
   const args = ['serve', '--data', data, '--port', '0', '--auth', 'off', '--shards', String(shards)];
+  args.push('--analytics', analytics);
   if (checkpointRecords !== undefined) args.push('--checkpoint-records', String(checkpointRecords));
   const child = startNode(CLI, args, { profile });
   const [, port] = await lineOf(child, /"ready on http:\/\/127\.0\.0\.1:(\d+)"/, 'Kassa');

@@ -1,6 +1,6 @@
 import type { Percentiles } from '../load/latencies.js';
 
-export const UNITS = ['sales/s', 'requests/s', 'ms', 's', 'ns', 'bytes'] as const;
+export const UNITS = ['sales/s', 'requests/s', 'postings/s', 'ms', 's', 'ns', 'bytes'] as const;
 export type Unit = (typeof UNITS)[number];
 
 /** Of these, more is better; of the others, less. */

@@ -11,8 +11,7 @@ export interface BatchLimits {
   readonly postings: number;
   readonly bytes: number;
 }
-export const LIMITS: BatchLimits = { records: 200_000, postings: 200_000, bytes: 64 << 20 };
-export const NO_LIMITS: BatchLimits = { records: Infinity, postings: Infinity, bytes: Infinity };
+export const LIMITS: BatchLimits = { records: 300_000, postings: 300_000, bytes: 64 << 20 };
 /** Encoding lets others of this process have their turn after so many ms; the clock is looked at every so many records. */
 const TURN_MS = 8;
 const RECORDS_A_LOOK = 256;
@@ -26,11 +25,11 @@ export interface Skip {
 /** Encodes batches: ranges of LSNs of one month of commits. */
 export class BatchMaker {
   private readonly ahead = new RecordView();
-  skips: readonly Skip[] = [];
 
   constructor(
     private readonly reader: LogReader,
     private readonly lookup: AccountLookup,
+    private readonly skips: readonly Skip[],
   ) {}
 
   /**

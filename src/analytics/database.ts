@@ -23,13 +23,14 @@ export interface Insert {
   readonly structure: string;
   /** Valid until the insert is over. */
   readonly bytes: Uint8Array;
-  readonly queryId?: string;
 }
 
 /** ClickHouse, embedded or a server: the same statements to either. */
 export interface Database {
   /** Makes the database when it is not there. Comes before all else. */
   prepare(): Promise<void>;
+  /** Resolves when no insert of before, of this process or one that was killed, is at work or can still begin. */
+  settle(): Promise<void>;
   /** All rows of a SELECT. It has neither FORMAT nor SETTINGS of its own. */
   rows(sql: string, params?: Params, options?: QueryOptions): Promise<readonly Row[]>;
   /** The answer of a SELECT as text of a format, such as `CSVWithNames`. */
@@ -54,6 +55,7 @@ export const ONE_BLOCK = {
   min_insert_block_size_rows_for_materialized_views: 1_000_000_000,
   min_insert_block_size_bytes_for_materialized_views: 16_000_000_000,
   max_insert_threads: 1,
+  max_threads: 1,
   async_insert: 0,
 } as const;
 
@@ -77,6 +79,8 @@ export abstract class ClientDatabase implements Database {
   constructor(protected readonly client: ClickHouseClient) {}
 
   abstract prepare(): Promise<void>;
+
+  abstract settle(): Promise<void>;
 
   async rows(sql: string, params?: Params, options: QueryOptions = {}): Promise<readonly Row[]> {
     const text = await this.text(sql, 'JSONCompactEachRow', params, {

@@ -1,7 +1,7 @@
+import type { Skip } from './batch-maker.js';
 import type { Database } from './database.js';
-import { ONE_BLOCK, settingsClause } from './database.js';
 import { clampTime, type RowEncoder } from './rows.js';
-import { ACCOUNTS, BUCKETS, type Column, POSTINGS, structureOf, sumsSelect, TRANSACTIONS } from './schema.js';
+import { ACCOUNTS, type Column, POSTINGS, structureOf, TRANSACTIONS } from './schema.js';
 
 /** The tables that take rows from the log, in the order in which a batch is delivered. */
 export const ROW_TABLES = ['accounts', 'transactions', 'postings'] as const;
@@ -25,6 +25,19 @@ export interface Cursors {
 
 export function highest(cursors: Cursors): number {
   return Math.max(cursors.base, ...ROW_TABLES.map((table) => cursors[table]));
+}
+
+/** A table did not take rows. The cause says whether it ever will. */
+export class RefusedError extends Error {
+  override readonly name = 'RefusedError';
+  constructor(
+    readonly table: RowTable,
+    /** The last LSN of the batch. */
+    readonly lastLsn: number,
+    override readonly cause: unknown,
+  ) {
+    super(cause instanceof Error ? cause.message : String(cause));
+  }
 }
 
 /** Brings batches into the tables, and says how far they are. */
@@ -56,17 +69,21 @@ export class Delivery {
     };
   }
 
-  /** Inserts what each table lacks of a batch. */
+  /** Inserts what each table lacks of a batch. @throws {RefusedError} */
   async insert(batch: RowEncoder, cursors: Cursors): Promise<void> {
     for (const table of ROW_TABLES) await this.insertRows(batch, table, cursors[table] + 1, batch.lastLsn);
     await this.finish(batch);
   }
 
-  /** Inserts a table's rows of the LSNs from `from` to `to`. */
+  /** Inserts a table's rows of the LSNs from `from` to `to`. @throws {RefusedError} */
   async insertRows(batch: RowEncoder, table: RowTable, from: number, to: number): Promise<void> {
     const bytes = batch[table].slice(Math.max(0, from - batch.firstLsn), to + 1 - batch.firstLsn);
     if (bytes.length === 0) return;
-    await this.database.insert({ table, structure: structureOf(COLUMNS[table]), bytes });
+    try {
+      await this.database.insert({ table, structure: structureOf(COLUMNS[table]), bytes });
+    } catch (error) {
+      throw new RefusedError(table, batch.lastLsn, error);
+    }
   }
 
   /** Says that all of a batch is there. */
@@ -84,22 +101,19 @@ export class Delivery {
     );
   }
 
-  /** Brings the sums up to postings, where an insert was cut off between them. @returns the views that were behind */
-  async mendSums(postings: number, month: number): Promise<string[]> {
-    const behind: string[] = [];
-    for (const bucket of BUCKETS) {
-      const [row] = await this.database.rows(
-        `SELECT max(lsn) FROM sums_${bucket} WHERE month >= {month:UInt32}`,
-        { month },
-      );
-      const from = Number(row![0]);
-      if (from >= postings) continue;
-      behind.push(`sums_${bucket}`);
-      const where = `toYYYYMM(committed_at) >= ${month} AND postings.lsn > ${from}`;
-      await this.database.command(
-        `INSERT INTO sums_${bucket} ${sumsSelect(bucket, where)}${settingsClause(ONE_BLOCK)}`,
-      );
-    }
-    return behind;
+  /** The LSNs that were given up. */
+  async skips(): Promise<readonly Skip[]> {
+    const rows = await this.database.rows('SELECT DISTINCT first_lsn, last_lsn FROM skipped');
+    return rows.map(([first, last]) => ({ firstLsn: Number(first), lastLsn: Number(last) }));
+  }
+
+  /** Gives a record up for good. @param postings that it has; they are all that is missing if it was `postings` that refused it */
+  async skip(lsn: number, table: RowTable, postings: number, reason: string): Promise<void> {
+    const isRecord = table !== 'postings';
+    await this.database.command(
+      'INSERT INTO skipped (first_lsn, last_lsn, records, postings, reason) SELECT {lsn:UInt64}, {lsn:UInt64}, {records:UInt64}, ' +
+        '{postings:UInt64}, {reason:String} SETTINGS async_insert = 0',
+      { lsn, records: isRecord ? 1 : 0, postings: isRecord ? 0 : postings, reason },
+    );
   }
 }

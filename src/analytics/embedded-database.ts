@@ -1,7 +1,6 @@
-import { mkdirSync, writeFileSync } from 'node:fs';
-import { createRequire } from 'node:module';
+import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import type { ClickHouseClient } from '@clickhouse/client';
+import { type ClickHouseClient, ClickHouseLogLevel } from '@clickhouse/client';
 import {
   ClientDatabase,
   createClient,
@@ -12,14 +11,13 @@ import {
   quote,
   settingsClause,
 } from './database.js';
+import { hasEmbeddedEngine, NO_ENGINE } from './installed.js';
 
 /** chDB is an optional dependency, and is not there. */
 export class NoEngineError extends Error {
   override readonly name = 'NoEngineError';
   constructor() {
-    super(
-      'the embedded ClickHouse is not installed: add the package chdb, or give --analytics the URL of a server',
-    );
+    super(NO_ENGINE);
   }
 }
 
@@ -27,16 +25,8 @@ export class NoEngineError extends Error {
 const DATABASE = 'kassa';
 /** Statements at once of one EmbeddedDatabase: each has a connection of its own. */
 const CONNECTIONS_MAX = 4;
-
-/** Whether the embedded engine is installed, without loading it. */
-export function hasEmbeddedEngine(): boolean {
-  try {
-    createRequire(import.meta.url).resolve('chdb/connection');
-    return true;
-  } catch {
-    return false;
-  }
-}
+/** Questions after which a connection counts as spoilt. */
+const WASHES_MAX = 3;
 
 /**
  * ClickHouse as a library. One directory per process: loading it twice, or in a thread that ends, ends the process.
@@ -49,7 +39,10 @@ export async function openEmbedded(directory: string): Promise<EmbeddedDatabase>
   mkdirSync(directory, { recursive: true });
   const path = join(directory, 'clickhouse');
   const open = async () => {
-    const client = createClient({ connection: createChdbConnection({ path }) } as never);
+    const client = createClient({
+      connection: createChdbConnection({ path }),
+      log: { level: ClickHouseLogLevel.OFF },
+    } as never);
     await client.command({ query: `CREATE DATABASE IF NOT EXISTS ${DATABASE}` });
     await client.command({ query: `USE ${DATABASE}` });
     return client;
@@ -64,7 +57,11 @@ export async function openEmbedded(directory: string): Promise<EmbeddedDatabase>
  */
 export class EmbeddedDatabase extends ClientDatabase {
   private readonly idle: ClickHouseClient[];
-  private readonly waiting: ((client: ClickHouseClient) => void)[] = [];
+  private readonly waiting: {
+    readonly resolve: (client: ClickHouseClient) => void;
+    readonly reject: (error: Error) => void;
+  }[] = [];
+  /** Connections that are open or opening. */
   private opened = 1;
 
   constructor(
@@ -94,34 +91,48 @@ export class EmbeddedDatabase extends ClientDatabase {
 
   protected override async use<T>(work: (client: ClickHouseClient) => Promise<T>): Promise<T> {
     const client = await this.take();
-    let isClean = false;
     try {
       const result = await work(client);
-      isClean = true;
+      this.give(client);
       return result;
-    } finally {
-      if (!isClean) await wash(client);
-      const next = this.waiting.shift();
-      if (next === undefined) this.idle.push(client);
-      else next(client);
-    }
-  }
-
-  private async take(): Promise<ClickHouseClient> {
-    const client = this.idle.pop();
-    if (client !== undefined) return client;
-    if (this.opened === CONNECTIONS_MAX) return new Promise((resolve) => this.waiting.push(resolve));
-    this.opened++;
-    try {
-      return await this.open();
     } catch (error) {
-      this.opened--;
+      if (await isClean(client)) this.give(client);
+      else this.discard();
       throw error;
     }
   }
 
+  private take(): ClickHouseClient | Promise<ClickHouseClient> {
+    const client = this.idle.pop();
+    if (client !== undefined) return client;
+    if (this.opened === CONNECTIONS_MAX) {
+      return new Promise((resolve, reject) => this.waiting.push({ resolve, reject }));
+    }
+    this.opened++;
+    return this.open().catch((error: Error) => {
+      this.opened--;
+      throw error;
+    });
+  }
+
+  private give(client: ClickHouseClient): void {
+    const next = this.waiting.shift();
+    if (next === undefined) this.idle.push(client);
+    else next.resolve(client);
+  }
+
+  /** A connection that cannot be used any more makes room for a new one. */
+  private discard(): void {
+    this.opened--;
+    const next = this.waiting.shift();
+    if (next !== undefined) Promise.resolve(this.take()).then(next.resolve, next.reject);
+  }
+
   /** Made when it was opened. */
   async prepare(): Promise<void> {}
+
+  /** An insert is at work while its call is; those of a killed process ended with it. */
+  async settle(): Promise<void> {}
 
   /**
    * chDB takes what comes with a statement as part of its text, which binary data cannot be: it goes by a file. Text would be parsed at
@@ -130,9 +141,14 @@ export class EmbeddedDatabase extends ClientDatabase {
   async insert({ table, structure, bytes }: Insert): Promise<void> {
     const path = join(this.directory, `${table}.rowbinary`);
     writeFileSync(path, bytes);
-    await this.command(
-      `INSERT INTO ${table} SELECT * FROM file(${quote(path)}, 'RowBinary', ${quote(structure)})${settingsClause(ONE_BLOCK)}`,
-    );
+    try {
+      await this.command(
+        `INSERT INTO ${table} SELECT * FROM file(${quote(path)}, 'RowBinary', ${quote(structure)})${settingsClause(ONE_BLOCK)}`,
+      );
+    } finally {
+      // What is gone before the system writes it back never reaches the disk.
+      rmSync(path, { force: true });
+    }
   }
 
   override async close(): Promise<void> {
@@ -140,13 +156,17 @@ export class EmbeddedDatabase extends ClientDatabase {
   }
 }
 
-/** Asks until nothing but the answer comes. */
-async function wash(client: ClickHouseClient): Promise<void> {
-  for (let i = 0; i < 10; i++) {
-    const { stream } = await client.exec({ query: "SELECT 'clean' FORMAT TSV" });
-    const chunks: Buffer[] = [];
-    for await (const chunk of stream) chunks.push(chunk as Buffer);
-    if (Buffer.concat(chunks).toString('latin1') === 'clean\n') return;
+/** Washes a connection: asks until nothing but the answer comes. */
+async function isClean(client: ClickHouseClient): Promise<boolean> {
+  try {
+    for (let i = 0; i < WASHES_MAX; i++) {
+      const { stream } = await client.exec({ query: "SELECT 'clean' FORMAT TSV" });
+      const chunks: Buffer[] = [];
+      for await (const chunk of stream) chunks.push(chunk as Buffer);
+      if (Buffer.concat(chunks).toString('latin1') === 'clean\n') return true;
+    }
+  } catch {
+    // Then it is not.
   }
-  throw new Error('an answer of the embedded ClickHouse has rows of another');
+  return false;
 }

@@ -20,6 +20,8 @@ export interface Start {
   readonly ttlDays: number;
   /** URL of a read-only user for the SQL endpoint on a server; undefined: the endpoint is refused there. */
   readonly sqlUrl: string | undefined;
+  /** Milliseconds from which on an answer is told as slow. */
+  readonly slowQueryMs: number;
 }
 
 /** A request under `/v1/analytics/` (or `/v1/rates`), permission checked, with the caller's tenant. */
@@ -56,20 +58,21 @@ export type ToAnalytics =
   | { readonly type: 'durable'; readonly lsn: number }
   /** The asker has gone. */
   | { readonly type: 'cancel'; readonly id: number }
-  /** Go on behind a batch that was put aside: an operator says so. */
-  | { readonly type: 'resume' }
   | { readonly type: 'stop' };
 
 /** An answer: what goes to the client as it is, or why there is none. */
-export type Answer = { readonly type: 'answer'; readonly id: number } & (
+export type Answer<Body = string> = { readonly type: 'answer'; readonly id: number } & (
   | {
       readonly ok: true;
       readonly contentType: string;
-      readonly body: string;
+      readonly body: Body;
       readonly headers?: readonly (readonly [name: string, value: string])[];
     }
   | { readonly ok: false; readonly refusal: Refusal }
 );
+
+/** As it is sent: the server's process, which has tills to answer, need not read and write it anew. */
+export type SentAnswer = Answer<Uint8Array>;
 
 /** How the sink stands. Sent at least each second: it is the heartbeat. */
 export interface SinkStatus {
@@ -105,9 +108,20 @@ export interface QueryTiming {
   readonly seconds: number;
 }
 
+/** An answer that took long, for the server's log. */
+export interface SlowAnswer {
+  readonly type: 'slow';
+  readonly report: string;
+  readonly seconds: number;
+  readonly tenant: string;
+  /** What was delivered when it was given. */
+  readonly lsn: number;
+}
+
 export type FromAnalytics =
   | SinkStatus
-  | Answer
+  | SentAnswer
   | QueryTiming
+  | SlowAnswer
   /** For the server's log. */
   | { readonly type: 'log'; readonly level: 'info' | 'warn' | 'error'; readonly message: string };

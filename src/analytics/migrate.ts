@@ -48,7 +48,7 @@ export async function migrate(database: Database, ledgerId: string, ttlDays: num
 
 async function retain(database: Database, days: number): Promise<void> {
   await database.command(
-    'CREATE TABLE IF NOT EXISTS retention (days UInt32, since DateTime DEFAULT now()) ENGINE = MergeTree ORDER BY since',
+    'CREATE TABLE IF NOT EXISTS retention (days UInt32, since DateTime64(3) DEFAULT now64(3)) ENGINE = MergeTree ORDER BY since',
   );
   const [newest] = await database.rows('SELECT days FROM retention ORDER BY since DESC LIMIT 1');
   const noted = Number(newest?.[0] ?? 0);

@@ -1,6 +1,8 @@
 import { Buffer } from 'node:buffer';
 
 const FIRST_BYTES = 1 << 16;
+/** So much room is kept in any case. */
+const KEPT_BYTES = 8 << 20;
 const FIRST_RECORDS = 1 << 12;
 const TWO_32 = 2 ** 32;
 
@@ -17,7 +19,12 @@ export class RowBuffer {
   private records = 0;
   private view = new DataView(this.bytes.buffer);
 
+  /** Forgets the rows; and most of the room, if they took little of it. */
   clear(): void {
+    if (this.bytes.length > KEPT_BYTES && this.at < this.bytes.length / 8) {
+      this.bytes = new Uint8Array(FIRST_BYTES);
+      this.view = new DataView(this.bytes.buffer);
+    }
     this.at = 0;
     this.rows = 0;
     this.records = 0;

@@ -1,26 +1,41 @@
-import { NewerRecordError } from '../../engine/record.js';
-import { DamagedLogError, NewerFormatError } from '../../wal/errors.js';
+import { RecordKind, RecordView } from '../../engine/record.js';
+import { recordOffset } from '../../wal/batch.js';
 import { openLogReader } from '../../wal/log.js';
 import type { LogReader } from '../../wal/store.js';
 import { AccountLookup } from './account-lookup.js';
-import { BatchMaker, monthOf, NO_LIMITS } from './batch-maker.js';
+import { type BatchLimits, BatchMaker, LIMITS, monthOf } from './batch-maker.js';
+import { Breaker } from './breaker.js';
+import { checkTables } from './checks.js';
 import type { Database } from './database.js';
-import { type Cursors, Delivery, highest } from './delivery.js';
+import { writeDeadLetter } from './dead-letter.js';
+import { type Cursors, Delivery, highest, RefusedError, type RowTable } from './delivery.js';
+import { isFinal, isOutOfMemory, meaningOf } from './failure.js';
 import { HaltError } from './halt-error.js';
 import type { SinkStatus } from './messages.js';
 import { migrate } from './migrate.js';
+import { narrow } from './narrow.js';
 import { Rate } from './rate.js';
 import { RowEncoder } from './rows.js';
+import { mendSums, rebuildSums } from './sums.js';
 
-/** Between two deliveries while there is always something new: parts are few, and tills undisturbed. */
-const BUSY_MS = 1000;
-/** What comes right behind a record that came after a pause is delivered with it. */
-const QUIET_MS = 100;
-/** So many records are a batch worth encoding while another is being inserted, and worth no wait. */
-const BACKLOG = 50_000;
+/** How much is delivered at a time, and how often. */
+export interface Pace extends BatchLimits {
+  /** Between two deliveries while there is always something new (ms): parts are few, and tills undisturbed. */
+  readonly busyMs: number;
+  /** What comes so shortly behind a record that came after a pause is delivered with it (ms). */
+  readonly quietMs: number;
+  /** So many records that wait are encoded while others are being inserted, and wait no longer than that takes. */
+  readonly backlog: number;
+}
+
+export const PACE: Pace = { ...LIMITS, busyMs: 1000, quietMs: 100, backlog: 50_000 };
+
 const STATUS_MS = 1000;
-const RETRY_FIRST_MS = 100;
-const RETRY_MAX_MS = 30_000;
+/** So many refusals in a row that nobody knows the meaning of are taken to be for the content. */
+const UNKNOWNS_MAX = 4;
+const SHARE_MIN = 1 / 64;
+const SHARE_GROWTH = 1.2;
+const NOTHING: Promise<void> = Promise.resolve();
 
 export interface SinkOptions {
   /** The ledger's data directory. */
@@ -31,6 +46,8 @@ export interface SinkOptions {
   readonly log: (level: 'info' | 'warn' | 'error', message: string) => void;
   /** Days after which postings and transactions are dropped from ClickHouse; 0 keeps them. */
   readonly ttlDays: number;
+  /** Default {@link PACE}. */
+  readonly pace?: Pace;
 }
 
 export interface Sink {
@@ -68,10 +85,18 @@ class LogSink implements Sink {
   private retries = 0;
   private deadLetters = 0;
   private readonly rate = new Rate();
-  private failures = 0;
+  private readonly breaker = new Breaker();
+  /** Refusals in a row that may be for the content or not. */
+  private unknowns = 0;
+  /** How much of a batch is made at a time: less after ClickHouse had not the memory for it. */
+  private share = 1;
+  /** The table that refused rows of the next batch for what they are. */
+  private suspect: RowTable | undefined;
+  /** The LSN that was put aside, and the one that an operator gave up. */
+  private refused: number | undefined;
+  private givenUp: number | undefined;
   private isClosing = false;
   private isResumed = false;
-  private isMigrated = false;
   private lastDeliveryMs = 0;
   private reader: LogReader | undefined;
   private readonly lookup: AccountLookup;
@@ -81,7 +106,10 @@ class LogSink implements Sink {
   private readonly timer: NodeJS.Timeout;
   private readonly ended: Promise<void>;
 
+  private readonly pace: Pace;
+
   constructor(private readonly options: SinkOptions) {
+    this.pace = options.pace ?? PACE;
     this.lookup = new AccountLookup(options.database);
     this.encoders = [new RowEncoder(this.lookup), new RowEncoder(this.lookup)];
     this.timer = setInterval(() => this.tell(), STATUS_MS);
@@ -181,21 +209,32 @@ class LogSink implements Sink {
 
   private async fail(error: unknown): Promise<void> {
     const message = error instanceof Error ? error.message : String(error);
-    const isFinal = [HaltError, DamagedLogError, NewerFormatError, NewerRecordError].some(
-      (kind) => error instanceof kind,
-    );
-    if (isFinal) {
+    if (isFinal(error)) {
       this.options.log('error', `analytics halted: ${message}`);
       this.isResumed = false;
       this.enter('halted', message);
       while (!this.isResumed && !this.isClosing) await this.sleep(STATUS_MS);
+      this.reader?.close();
+      this.reader = undefined;
+      this.givenUp = this.refused;
+      return;
+    }
+    const cause = error instanceof RefusedError ? error.cause : error;
+    if (isOutOfMemory(cause)) this.share = Math.max(SHARE_MIN, this.share / 2);
+    if (error instanceof RefusedError && this.isContent(cause)) {
+      this.suspect = error.table;
       return;
     }
     this.retries++;
-    if (this.failures === 0) this.options.log('warn', `analytics cannot reach ClickHouse: ${message}`);
+    if (this.state !== 'retrying') this.options.log('warn', `analytics will try again: ${message}`);
     this.enter('retrying', message);
-    const most = Math.min(RETRY_MAX_MS, RETRY_FIRST_MS * 2 ** this.failures++);
-    await this.pause(most * (0.5 + Math.random() / 2));
+    await this.pause(this.breaker.failed());
+  }
+
+  /** Whether rows were refused for what they are. */
+  private isContent(cause: unknown): boolean {
+    const meaning = meaningOf(cause);
+    return meaning === 'content' || (meaning === 'unknown' && ++this.unknowns >= UNKNOWNS_MAX);
   }
 
   /** Delivers until it is closed or something fails. */
@@ -203,70 +242,163 @@ class LogSink implements Sink {
     const { data, database, ttlDays } = this.options;
     this.reader ??= openLogReader({ data });
     const { ledger } = this.reader;
-    if (!this.isMigrated) await migrate(database, ledger.id, ttlDays);
-    this.isMigrated = true;
+    if (this.breaker.isOpen) await database.rows('SELECT 1');
+    await migrate(database, ledger.id, ttlDays);
+    await database.settle();
     const delivery = new Delivery(database, ledger.id);
-    const maker = new BatchMaker(this.reader, this.lookup);
+    const maker = new BatchMaker(this.reader, this.lookup, await delivery.skips());
     let cursors = await this.takeUp(delivery, maker);
-    this.failures = 0;
+    if (this.suspect !== undefined) {
+      await this.putAside(delivery, maker, cursors, this.suspect);
+      this.suspect = undefined;
+      return;
+    }
     this.enter('running');
     for (;;) {
       await this.due();
       if (this.isClosing) return;
-      let [encoder, other] = this.encoders;
-      await maker.make(encoder, this.delivered.lsn + 1, this.durableLsn, Promise.resolve());
-      for (;;) {
-        this.lastDeliveryMs = performance.now();
-        const inserting = delivery.insert(encoder, cursors);
-        const next = encoder.lastLsn + 1;
-        let isNext = false;
-        if (!this.isClosing && this.durableLsn - next >= BACKLOG) {
-          isNext = true;
-          const making = maker.make(other, next, this.durableLsn, inserting);
-          await Promise.all([inserting, making]).finally(() => Promise.allSettled([inserting, making]));
-        } else await inserting;
-        cursors = this.done(encoder, cursors);
-        if (!isNext) break;
-        [encoder, other] = [other, encoder];
-      }
+      cursors = await this.deliverRun(delivery, maker, cursors);
     }
   }
 
-  /** Finds out how far the tables are, and makes whole what was cut off. */
+  /** Delivers what is there, one batch while the next is being encoded. */
+  private async deliverRun(delivery: Delivery, maker: BatchMaker, cursors: Cursors): Promise<Cursors> {
+    let [encoder, other] = this.encoders;
+    await maker.make(encoder, this.delivered.lsn + 1, this.durableLsn, NOTHING, this.limits);
+    for (;;) {
+      this.lastDeliveryMs = performance.now();
+      const inserting = delivery.insert(encoder, cursors);
+      const next = encoder.lastLsn + 1;
+      const isMore = !this.isClosing && this.durableLsn - next >= this.pace.backlog;
+      const making = isMore ? maker.make(other, next, this.durableLsn, inserting, this.limits) : NOTHING;
+      await Promise.allSettled([inserting, making]);
+      await inserting;
+      cursors = this.done(encoder, cursors);
+      await making;
+      if (!isMore) return cursors;
+      [encoder, other] = [other, encoder];
+    }
+  }
+
+  private get limits(): BatchLimits {
+    const { records, postings, bytes } = this.pace;
+    return { records: records * this.share, postings: postings * this.share, bytes: bytes * this.share };
+  }
+
+  /**
+   * Finds out how far the tables are, brings them to the same LSN where something was cut off, and holds them against each other.
+   * @throws {HaltError} when they do not belong to this log
+   */
   private async takeUp(delivery: Delivery, maker: BatchMaker): Promise<Cursors> {
+    const { database, log } = this.options;
     this.lookup.clear();
-    const cursors = await delivery.cursors();
+    let cursors = await delivery.cursors();
     const end = highest(cursors);
     if (end > this.durableLsn) {
       throw new HaltError(
-        `ClickHouse holds LSN ${end}, but the log ends at ${this.durableLsn}: the tables belong to another state of this ledger`,
+        `ClickHouse holds LSN ${end}, but the log ends at ${this.durableLsn}: the tables were made of a log that went further`,
       );
     }
-    this.delivered = { lsn: cursors.base, timeMs: cursors.baseTimeMs };
-    await delivery.mendSums(cursors.postings, monthOf(cursors.baseTimeMs));
-    if (end === cursors.base) return cursors;
+    this.reach(cursors.base, cursors.baseTimeMs);
+    const behind = await mendSums(
+      database,
+      cursors.postings,
+      cursors.baseTimeMs === 0 ? 0 : monthOf(cursors.baseTimeMs),
+    );
+    if (this.suspect !== undefined) return cursors;
+    if (end > cursors.base || behind > 0) {
+      log(
+        'info',
+        `analytics takes up a delivery that was cut off at LSN ${end}, with ${behind} views behind`,
+      );
+    }
     const [encoder] = this.encoders;
-    await maker.make(encoder, cursors.base + 1, end, Promise.resolve(), NO_LIMITS);
-    await delivery.insert(encoder, cursors);
-    return this.done(encoder, cursors);
+    while (this.delivered.lsn < end) {
+      await maker.make(encoder, this.delivered.lsn + 1, end, NOTHING, this.limits);
+      await delivery.insert(encoder, cursors);
+      cursors = this.done(encoder, cursors);
+    }
+    const differences = await checkTables(database);
+    for (const difference of differences) {
+      if (difference.view === undefined) continue;
+      log(
+        'warn',
+        `analytics makes ${difference.what} anew: ${difference.found} and not ${difference.expected}`,
+      );
+      await rebuildSums(database, difference);
+    }
+    const [left] = differences.length === 0 ? [] : await checkTables(database);
+    if (left === undefined) return cursors;
+    throw new HaltError(
+      `ClickHouse does not hold what was delivered to it: ${left.what}: ${left.found} and not ${left.expected}. ` +
+        'Drop its tables (embedded: remove the folder analytics/clickhouse of the data directory), and all are made anew from the log',
+    );
+  }
+
+  /** Finds the record that a table does not take, and puts it aside; or leaves it out, if it was given up. */
+  private async putAside(
+    delivery: Delivery,
+    maker: BatchMaker,
+    cursors: Cursors,
+    table: RowTable,
+  ): Promise<void> {
+    const [encoder] = this.encoders;
+    await maker.make(encoder, cursors.base + 1, this.durableLsn, NOTHING, this.limits);
+    const refused = await narrow(delivery, encoder, cursors, table);
+    if (refused === undefined) return;
+    const { lsn, reason } = refused;
+    if (this.givenUp === lsn) {
+      await delivery.skip(lsn, refused.table, this.legsOf(lsn), reason);
+      this.refused = undefined;
+      this.options.log('warn', `analytics goes on without LSN ${lsn}`);
+      return;
+    }
+    const { data } = this.options;
+    const path = writeDeadLetter(data, this.reader!, { firstLsn: lsn, lastLsn: lsn, table, reason });
+    this.deadLetters++;
+    this.refused = lsn;
+    this.suspect = undefined;
+    throw new HaltError(
+      `the table ${refused.table} does not take the record of LSN ${lsn}, put aside in ${path}: ${reason}`,
+    );
+  }
+
+  private legsOf(lsn: number): number {
+    const batch = this.reader!.batchAt(lsn)!;
+    const view = new RecordView().over(batch.bytes).read(recordOffset(batch, lsn));
+    return view.kind >= RecordKind.account ? 0 : view.n;
   }
 
   /** A batch is there. */
-  private done(batch: RowEncoder, _before: Cursors): Cursors {
+  private done(batch: RowEncoder, before: Cursors): Cursors {
     const lsn = batch.lastLsn;
-    this.delivered = { lsn, timeMs: batch.timeMs };
+    this.breaker.succeeded();
+    this.unknowns = 0;
+    this.share = Math.min(1, this.share * SHARE_GROWTH);
+    this.reach(lsn, batch.timeMs);
     this.batches++;
     this.rows += batch.postings.rows;
     this.rate.add(batch.postings.rows, performance.now());
+    const after = (table: RowTable): number => Math.max(lsn, before[table]);
+    return {
+      base: lsn,
+      baseTimeMs: batch.timeMs,
+      accounts: after('accounts'),
+      transactions: after('transactions'),
+      postings: after('postings'),
+    };
+  }
+
+  private reach(lsn: number, timeMs: number): void {
+    this.delivered = { lsn, timeMs };
     for (const waiter of this.waiters) if (waiter.lsn <= lsn) waiter.settle(true);
-    return { base: lsn, baseTimeMs: batch.timeMs, accounts: lsn, transactions: lsn, postings: lsn };
   }
 
   /** Waits until there is something to deliver and it is time. */
   private async due(): Promise<void> {
     while (!this.isClosing && this.durableLsn <= this.delivered.lsn) await this.sleep(STATUS_MS);
-    const isBacklog = () => this.durableLsn - this.delivered.lsn >= BACKLOG;
-    const ready = Math.max(this.lastDeliveryMs + BUSY_MS, performance.now() + QUIET_MS);
+    const isBacklog = () => this.durableLsn - this.delivered.lsn >= this.pace.backlog;
+    const ready = Math.max(this.lastDeliveryMs + this.pace.busyMs, performance.now() + this.pace.quietMs);
     for (;;) {
       const rest = ready - performance.now();
       if (rest <= 0 || this.isClosing || isBacklog()) return;

@@ -2,6 +2,7 @@ import { Command } from 'commander';
 import {
   environmentName,
   FIXED_LIMITS,
+  maskUrl,
   OPTION_NAMES,
   OPTIONS,
   type OptionSpec,
@@ -25,7 +26,7 @@ function printConfig(flags: Record<string, unknown> & { json?: true }): void {
   try {
     const resolved = resolveConfig(flags);
     process.stdout.write(flags.json ? toJson(resolved) : toTable(resolved));
-    for (const obstacle of obstacles(resolved.config)) {
+    for (const obstacle of obstacles(resolved)) {
       process.stderr.write(`${paint('yellow', 'serve would not start:', process.stderr)} ${obstacle}\n`);
     }
   } catch (error) {
@@ -33,11 +34,12 @@ function printConfig(flags: Record<string, unknown> & { json?: true }): void {
   }
 }
 
-/** Secrets are shown as set or unset only. */
+/** Secrets are shown as set or unset only, URLs without their password. */
 function shown({ config }: ResolvedConfig, name: (typeof OPTION_NAMES)[number]): string | number | null {
   const spec: OptionSpec = OPTIONS[name];
   const value = config[name];
   if (spec.secret) return value === undefined ? 'unset' : 'set';
+  if (spec.masked) return maskUrl(String(value));
   return value ?? null;
 }
 

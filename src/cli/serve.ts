@@ -13,7 +13,7 @@ export function serveCommand(): Command {
     .description('run the server')
     .addHelpText(
       'after',
-      '\nSecrets come from the environment only: KASSA_JWT_SECRET.\nSIGTERM answers what was accepted, syncs and exits with 0.',
+      '\nSecrets come from the environment only: KASSA_JWT_SECRET, KASSA_ANALYTICS_SQL_URL.\nSIGTERM answers what was accepted, syncs and exits with 0.',
     )
     .action(serve);
 }

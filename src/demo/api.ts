@@ -4,6 +4,7 @@ import type { Balance } from './reconcile.js';
 
 const ACCOUNTS_AT_ONCE = 1_000;
 const READS_AT_ONCE = 8;
+const PAGE_ROWS = 1_000;
 
 /** Creates accounts over HTTP. @throws Error when one of them is refused */
 export async function createAccounts(
@@ -37,11 +38,48 @@ export async function readBalances(
   return balances;
 }
 
-/** Every number of the replies read here is an integer, and comes as bigint. */
+/** Where analytics stands, and the last LSN that the ledger has. */
+export interface SinkStatus {
+  readonly state: string;
+  readonly reason?: string;
+  readonly cursor: bigint;
+  readonly durable_lsn: bigint;
+  readonly currencies: readonly { readonly currency: string; readonly count: bigint }[];
+}
+
+/** @throws Error for any other answer, also while analytics is not ready */
+export async function readSink(url: string, token: string): Promise<SinkStatus> {
+  return (await call(`${url}/v1/analytics/status`, token)) as unknown as SinkStatus;
+}
+
+export interface TrialBalanceRow {
+  readonly account: string;
+  readonly debits: bigint;
+  readonly credits: bigint;
+  readonly balance: bigint;
+}
+
+/** Reads what ClickHouse has of every account, all pages. @throws Error for any other answer */
+export async function readTrialBalance(url: string, token: string): Promise<TrialBalanceRow[]> {
+  const rows: TrialBalanceRow[] = [];
+  let cursor = '';
+  do {
+    const page = await call(`${url}/v1/analytics/trial-balance?limit=${PAGE_ROWS}${cursor}`, token);
+    rows.push(...(page['rows'] as TrialBalanceRow[]));
+    cursor = page['cursor'] === undefined ? '' : `&cursor=${encodeURIComponent(String(page['cursor']))}`;
+  } while (cursor !== '');
+  return rows;
+}
+
+/** Integers come as bigint: amounts must lose no digit. */
 async function call(url: string, token: string, body?: string): Promise<Record<string, unknown>> {
   const headers = { authorization: `Bearer ${token}`, 'content-type': 'application/json' };
   const response = await fetch(url, body === undefined ? { headers } : { method: 'POST', headers, body });
   const text = await response.text();
   if (!response.ok) throw new Error(`${url} answered ${response.status}: ${text}`);
-  return parse(text, undefined, (number) => BigInt(number)) as Record<string, unknown>;
+  return parse(text, undefined, exact) as Record<string, unknown>;
+}
+
+function exact(number: string): bigint | number {
+  return /^-?\d+$/.test(number) ? BigInt(number) : Number(number);
 }

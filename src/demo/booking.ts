@@ -19,6 +19,7 @@ export interface BookedLine {
 }
 
 const HOLD_EVERY = 10;
+const TILLS_A_SHOP = 10;
 
 /** Lines that come to nothing are left out. */
 export function book(lines: readonly SaleLine[]): BookedLine[] {
@@ -37,7 +38,7 @@ export function accountsOf(lines: readonly SaleLine[]): AccountInput[] {
       ...{ ...free, id: salesAccount(country), type: 'revenue' as const, group: 'sales' },
     })),
     ...Array.from({ length: TILLS }, (_, till) => ({
-      ...{ ...free, id: tillAccount(till), type: 'asset' as const, group: 'tills' },
+      ...{ ...free, id: tillAccount(till), type: 'asset' as const, group: shopOf(till) },
     })),
     ...[...customers].sort().map((customer) => ({
       ...{ ...free, id: customerAccount(customer), type: 'asset' as const, group: 'customers' },
@@ -47,6 +48,11 @@ export function accountsOf(lines: readonly SaleLine[]): AccountInput[] {
 
 export function tillAccount(till: number): string {
   return `till:${String(till).padStart(2, '0')}`;
+}
+
+/** The file knows no shops; the demo puts ten tills into each of five. */
+export function shopOf(till: number): string {
+  return `uk.shop-${Math.floor(till / TILLS_A_SHOP) + 1}`;
 }
 
 export function salesAccount(country: string): string {

@@ -12,11 +12,15 @@ const SECONDS_MAX = 3_600;
 export function demoCommand(): Command {
   return new Command('demo')
     .description(
-      'sell 10,000 real lines over 50 terminals, kill the server in the middle, reconcile to the penny',
+      'sell 10,000 real lines over 50 terminals, kill the server in the middle, reconcile to the penny: file, ledger and ClickHouse',
     )
     .option('--seconds <n>', 'over which the lines are sold', seconds, 20)
     .option('--shards <n>', 'shard threads of the engine, 1-16', shards, 2)
-    .option('--keep', 'keep the directory with the data, the queues and the server log', false)
+    .option(
+      '--keep',
+      'leave the server up with its dashboard until Ctrl-C, and keep the directory with data, queues and log',
+      false,
+    )
     .option('--json', 'print one JSON object at the end, and nothing else, on stdout', false)
     .action(demo);
 }
@@ -24,9 +28,10 @@ export function demoCommand(): Command {
 async function demo(flags: { seconds: number; shards: number; keep: boolean; json: boolean }): Promise<void> {
   try {
     const screen = new Screen(flags.json ? process.stderr : process.stdout);
-    const report = await runDemo({ ...flags, screen });
+    const { report, ended } = await runDemo({ ...flags, screen });
     process.stdout.write(flags.json ? `${toJson(report)}\n` : toText(report, process.stdout));
     process.exitCode = report.ok ? 0 : EXIT.findings;
+    await ended();
   } catch (error) {
     process.stderr.write(`${paint('red', 'kassa:', process.stderr)} ${(error as Error).message}\n`);
     process.exit(EXIT.findings);

@@ -1,5 +1,7 @@
 import type { WriteStream } from 'node:tty';
+import { NO_ENGINE } from '../analytics/installed.js';
 import { paint } from '../cli/style.js';
+import type { AnalyticsReport } from './analytics.js';
 import { type Row, total } from './reconcile.js';
 
 /** What the demo did and found. Amounts are pence, times milliseconds. */
@@ -37,9 +39,13 @@ export interface DemoReport {
   readonly zero_sum: boolean;
   readonly debits: bigint;
   readonly credits: bigint;
+  /** ClickHouse beside both; null where it is not installed. */
+  readonly analytics: AnalyticsReport | null;
   readonly verify: { readonly ok: boolean; readonly report: Record<string, unknown> };
   /** Where the data is, when it was kept. */
   readonly data?: string;
+  /** The address of the dashboard, with the token that opens it, when the server stays up. */
+  readonly dashboard?: string;
 }
 
 /** The report as one JSON object; amounts are numbers. */
@@ -62,6 +68,7 @@ export function toText(report: DemoReport, stream: WriteStream): string {
     '',
     fact('acknowledged = recorded', `${count(report.acknowledged)} = ${count(report.recorded)}`),
     fact('zero-sum', `debits ${pounds(report.debits)}, credits ${pounds(report.credits)}`),
+    fact('ClickHouse', analytics(report)),
     fact('chain verified', verified(report)),
     fact('trade', trade(report)),
     fact('killed with SIGKILL', kill(report)),
@@ -71,8 +78,18 @@ export function toText(report: DemoReport, stream: WriteStream): string {
     report.ok
       ? paint('green', `All ${count(report.lines)} lines agree to the penny.`, stream)
       : paint('red', `${report.differences.length} differences.`, stream),
+    ...(report.analytics === null ? [] : ['', ...dashboard(report, stream)]),
   ];
   return `${lines.join('\n')}\n`;
+}
+
+function dashboard({ dashboard: address }: DemoReport, stream: WriteStream): string[] {
+  if (address === undefined) {
+    return [
+      `To see it on the dashboard, leave the server up: ${paint('bold', 'npm run demo -- --keep', stream)}`,
+    ];
+  }
+  return [`The dashboard, until Ctrl-C: ${paint('bold', address, stream)}`];
 }
 
 interface TableRow {
@@ -109,6 +126,17 @@ function columns(name: string, ...figures: readonly string[]): string {
 
 function fact(name: string, text: string): string {
   return `  ${name.padEnd(26)}${text}`;
+}
+
+function analytics({ analytics: found }: DemoReport): string {
+  if (found === null) return `left out: ${NO_ENGINE}`;
+  const { accounts, postings, lsn, behind_ms, differences } = found;
+  const equal =
+    differences.length === 0 ? 'equal to the ledger and the file' : `${differences.length} DIFFER`;
+  return (
+    `${count(accounts)} accounts ${equal}; ${count(postings)} postings, all ${count(lsn)} LSNs ` +
+    `${(behind_ms / 1000).toFixed(1)} s after the last sale`
+  );
 }
 
 function verified({ verify: { ok, report } }: DemoReport): string {

@@ -1,9 +1,11 @@
 import { randomBytes } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { hasEmbeddedEngine, NO_ENGINE } from '../analytics/installed.js';
 import { signToken } from '../gateway/auth.js';
 import { secretKey } from '../gateway/keys.js';
 import type { Role } from '../gateway/roles.js';
+import { type AnalyticsReport, analyticsReport, caughtUp } from './analytics.js';
 import { createAccounts, readBalances } from './api.js';
 import { accountsOf, type BookedLine, book } from './booking.js';
 import { expectedTotals, reconcile } from './reconcile.js';
@@ -17,7 +19,7 @@ import { Workplace } from './workplace.js';
 const SALES = new URL('../../../src/demo/data/online-retail-10k.csv', import.meta.url);
 const TENANT = 'gifts';
 const DRAIN_TIMEOUT_MS = 60_000;
-const TOKEN_S = 3_600;
+const TOKEN_S = 12 * 3_600;
 /** How long the server stays down, as a share of the trade. */
 const DOWN_SHARE = 0.1;
 
@@ -25,9 +27,15 @@ export interface DemoOptions {
   /** Over which the lines are sold. */
   readonly seconds: number;
   readonly shards: number;
-  /** Leaves the directory there. */
+  /** Leaves the directory there, and the server up. */
   readonly keep: boolean;
   readonly screen: Screen;
+}
+
+export interface Demo {
+  readonly report: DemoReport;
+  /** With `keep`: resolves when the server was asked to end, and has ended. */
+  readonly ended: () => Promise<void>;
 }
 
 type TokenMaker = (role: Role, sub: string, terminal?: string) => Promise<string>;
@@ -37,7 +45,7 @@ type TokenMaker = (role: Role, sub: string, terminal?: string) => Promise<string
  * and the reconciliation.
  * @throws Error when it cannot be carried out; what is carried out and differs is in the report
  */
-export async function runDemo(options: DemoOptions): Promise<DemoReport> {
+export async function runDemo(options: DemoOptions): Promise<Demo> {
   const { screen } = options;
   const workplace = new Workplace(options.keep);
   try {
@@ -50,6 +58,7 @@ export async function runDemo(options: DemoOptions): Promise<DemoReport> {
       jwtSecret,
       port: await freePort(),
       shards: options.shards,
+      analytics: hasEmbeddedEngine(),
     });
     workplace.server = server;
     const token: TokenMaker = (role, sub, terminal) =>
@@ -73,13 +82,22 @@ export async function runDemo(options: DemoOptions): Promise<DemoReport> {
     const traded = await tradeThroughKill(trade, server, booked, options);
     const facts = await findings(server, trade, lines, token, screen);
     const verify = await stopAndVerify(server, data, screen);
+    const report = summary(lines, booked, trade.tally, traded, facts, verify);
+    if (!options.keep) {
+      workplace.leave();
+      return { report, ended: async () => undefined };
+    }
+    await server.start();
+    const dashboard = `${server.url}/dashboard#token=${await token('auditor', 'manager')}`;
     return {
-      ...summary(lines, booked, trade.tally, traded, facts, verify),
-      ...(options.keep ? { data: workplace.dir } : {}),
+      report: { ...report, data: workplace.dir, ...(facts.analytics !== null && { dashboard }) },
+      ended: () => workplace.untilAsked(),
     };
+  } catch (error) {
+    workplace.leave();
+    throw error;
   } finally {
     screen.hide();
-    workplace.leave();
   }
 }
 
@@ -150,6 +168,7 @@ function liveLine(trade: Trade, lines: number): () => string {
 interface Findings {
   readonly recorded: ReadonlySet<string>;
   readonly reconciliation: ReturnType<typeof reconcile>;
+  readonly analytics: AnalyticsReport | null;
 }
 
 /** Asks the ledger what it has: every transaction by its id, every account by its balance. */
@@ -160,13 +179,24 @@ async function findings(
   token: TokenMaker,
   screen: Screen,
 ): Promise<Findings> {
-  const recorded = await trade.recorded();
+  const auditor = await token('auditor', 'auditor');
+  const [recorded, caught] = await Promise.all([
+    trade.recorded(),
+    hasEmbeddedEngine() ? caughtUp(server.url, auditor) : undefined,
+  ]);
   await trade.close();
   const expected = expectedTotals(lines);
   const names = accountsOf(lines).map(({ id }) => id);
-  const balances = await readBalances(server.url, await token('auditor', 'auditor'), names);
+  const balances = await readBalances(server.url, auditor, names);
   screen.say(`asked for ${count(recorded.size)} transactions and ${count(balances.size)} balances`);
-  return { recorded, reconciliation: reconcile(expected, balances) };
+  const reconciliation = reconcile(expected, balances);
+  if (caught === undefined) {
+    screen.say(`without analytics: ${NO_ENGINE}`, 'yellow');
+    return { recorded, reconciliation, analytics: null };
+  }
+  const analytics = await analyticsReport(server.url, auditor, caught, expected, balances);
+  screen.say(`ClickHouse has all ${count(analytics.postings)} postings, up to LSN ${count(analytics.lsn)}`);
+  return { recorded, reconciliation, analytics };
 }
 
 async function stopAndVerify(
@@ -185,7 +215,7 @@ function summary(
   booked: readonly BookedLine[],
   tally: Tally,
   { seconds, kill }: Traded,
-  { recorded, reconciliation }: Findings,
+  { recorded, reconciliation, analytics }: Findings,
   { exit, ok, report }: Awaited<ReturnType<typeof stopAndVerify>>,
 ): DemoReport {
   const ids = booked.flatMap(({ steps }) => steps.map(({ id }) => id));
@@ -198,6 +228,7 @@ function summary(
     ...tally.refused.map((refusal) => `refused: ${refusal}`),
     ...tally.problems,
     ...(reconciliation.zeroSum ? [] : ['debits and credits differ']),
+    ...(analytics?.differences ?? []),
     ...(exit === 0 ? [] : [`the server ended with ${exit} when asked to stop`]),
     ...(ok ? [] : ['verify did not find the data sound']),
   ];
@@ -223,6 +254,7 @@ function summary(
     accounts: reconciliation.rows,
     zero_sum: reconciliation.zeroSum,
     ...reconciliation.sums,
+    analytics,
     verify: { ok, report },
   };
 }

@@ -13,6 +13,8 @@ export interface ServerOptions {
   readonly data: string;
   readonly port: number;
   readonly shards: number;
+  /** With the embedded ClickHouse, or without any. */
+  readonly analytics: boolean;
   /** Where its output goes. */
   readonly log: string;
   readonly jwtSecret: string;
@@ -33,7 +35,7 @@ export class ServerProcess {
 
   /** Starts it and waits until it is ready. @returns milliseconds that took @throws Error with the end of its log */
   async start(): Promise<number> {
-    const { data, port, shards, log } = this.#options;
+    const { data, port, shards, analytics, log } = this.#options;
     const started = performance.now();
     const output = openSync(log, 'a');
     const child = spawn(
@@ -43,12 +45,12 @@ export class ServerProcess {
         'serve',
         ...['--data', data],
         ...['--port', String(port)],
-        '--auth',
-        'jwt',
-        '--shards',
-        String(shards),
+        ...['--auth', 'jwt'],
+        ...['--shards', String(shards)],
+        ...['--analytics', analytics ? 'embedded' : 'off'],
       ],
-      { env: this.#environment(), stdio: ['ignore', output, output] },
+      // In a group of its own: Ctrl-C is for the demo, which then ends the server.
+      { env: this.#environment(), stdio: ['ignore', output, output], detached: true },
     );
     closeSync(output);
     this.#child = child;

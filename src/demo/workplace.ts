@@ -37,8 +37,22 @@ export class Workplace {
 
   leave(): void {
     process.off('exit', this.#clear);
-    for (const [signal, listener] of this.#listeners) process.off(signal, listener);
+    this.#deaf();
     this.#clear();
+  }
+
+  /** Waits for Ctrl-C, or another of the signals that ask to end; the server goes on until then, and then ends in good order. */
+  async untilAsked(): Promise<void> {
+    this.#deaf();
+    await new Promise<void>((resolve) => {
+      for (const signal of Object.keys(SIGNALS)) process.once(signal, () => resolve());
+    });
+    await this.server?.stop();
+    this.leave();
+  }
+
+  #deaf(): void {
+    for (const [signal, listener] of this.#listeners) process.off(signal, listener);
   }
 
   readonly #clear = (): void => {

@@ -1,4 +1,5 @@
 import type { Logger } from 'pino';
+import type { AnalyticsDesk } from '../analytics/desk.js';
 import type { Config } from '../config.js';
 import type { Admission } from './admission.js';
 import type { Authenticator } from './auth.js';
@@ -11,4 +12,5 @@ export interface GatewayContext {
   readonly logger: Logger;
   readonly admission: Admission;
   readonly metrics: Metrics;
+  readonly analytics: AnalyticsDesk;
 }

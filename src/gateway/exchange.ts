@@ -20,7 +20,9 @@ export type Headers = readonly (readonly [name: string, value: string])[];
 export class Exchange {
   /** Answered, or the client has gone. */
   done = false;
-  private readonly startedAtMs: number;
+  /** Called when the client goes before it was answered. */
+  onGone: (() => void) | undefined;
+  private startedAtMs: number;
 
   /** @param isTimed whether the answer counts as one of a command, whose time is sampled */
   constructor(
@@ -31,7 +33,13 @@ export class Exchange {
     this.startedAtMs = isTimed && metrics.sample() ? performance.now() : -1;
     res.onAborted(() => {
       this.done = true;
+      this.onGone?.();
     });
+  }
+
+  /** This is no command after all: its time does not count as one's. */
+  untimed(): void {
+    this.startedAtMs = -1;
   }
 
   /**
@@ -83,7 +91,13 @@ export class Exchange {
     this.send(500, PROBLEM_TYPE, encodeJson(problem), INTERNAL_FAULT);
   }
 
-  send(status: number, contentType: string, body: string, n: number, headers: Headers = []): void {
+  send(
+    status: number,
+    contentType: string,
+    body: string | Uint8Array,
+    n: number,
+    headers: Headers = [],
+  ): void {
     if (this.done) return;
     this.done = true;
     const { res } = this;

@@ -1,26 +1,33 @@
 import { CODES } from '../../engine/codes.js';
 import { BODY_BYTES_MAX } from '../../engine/limits.js';
 import type { Outcome, Refusal } from '../../engine/types.js';
+import { type AnalyticsService, barred, sinkBody } from './analytics.js';
+import { type AnalyticsRoute, isAnalyticsPath, matchAnalytics } from './analytics-routes.js';
 import { AuthError, type Identity } from './auth.js';
 import { bearerToken, isLocalRequest } from './caller.js';
 import type { GatewayContext } from './context.js';
 import { DecodeError } from './decode-error.js';
 import { Exchange, type Headers } from './exchange.js';
-import { decodeJson } from './json.js';
+import { decodeJson, encodeJson } from './json.js';
 import { refuse, refuseAdmission } from './refusal.js';
-import { matchRoute, type Route } from './routes.js';
+import { type BodyRule, matchRoute, type Route } from './routes.js';
+import { sendFile, staticFile } from './static-files.js';
 import type { HttpRequest, HttpResponse, TemplatedApp } from './uws.js';
 
+const JSON_TYPE = 'application/json';
 const CHALLENGE = 'Bearer realm="kassa"';
 
 /** Serves every HTTP path except `/v1/ws`. */
-export function serveHttp(app: TemplatedApp, context: GatewayContext): void {
-  const service = new HttpService(context);
+export function serveHttp(app: TemplatedApp, context: GatewayContext, analytics: AnalyticsService): void {
+  const service = new HttpService(context, analytics);
   app.any('/*', (res, req) => service.handle(res, req));
 }
 
 class HttpService {
-  constructor(private readonly context: GatewayContext) {}
+  constructor(
+    private readonly context: GatewayContext,
+    private readonly analytics: AnalyticsService,
+  ) {}
 
   /** An exception that left this handler would end the process. */
   handle(res: HttpResponse, req: HttpRequest): void {
@@ -36,7 +43,11 @@ class HttpService {
     const method = req.getCaseSensitiveMethod();
     const url = req.getUrl();
     if (!url.startsWith('/v1/')) {
-      this.operate(exchange, method, url);
+      this.operate(exchange, req, method, url);
+      return;
+    }
+    if (isAnalyticsPath(url)) {
+      this.report(exchange, req, method, url);
       return;
     }
     const match = matchRoute(method, url);
@@ -48,7 +59,7 @@ class HttpService {
         refuseMethod(exchange, match.allowed);
         return;
       case 'malformed':
-        exchange.refuse(refuse('invalid_request', 'the id in the path is not valid percent-encoding'));
+        refuseId(exchange);
         return;
       default:
         refusePath(exchange, url);
@@ -56,16 +67,23 @@ class HttpService {
     }
   }
 
-  /** Health and metrics: for operators, without a token. */
-  private operate(exchange: Exchange, method: string, url: string): void {
-    const { admission, metrics } = this.context;
-    const known = url === '/health/live' || url === '/health/ready' || url === '/metrics';
+  /** Health, metrics, and the dashboard's files, which hold no data: without a token. */
+  private operate(exchange: Exchange, req: HttpRequest, method: string, url: string): void {
+    const { metrics } = this.context;
+    exchange.untimed();
+    const file = staticFile(url);
+    const known =
+      file !== undefined || url === '/health/live' || url === '/health/ready' || url === '/metrics';
     if (!known) {
       refusePath(exchange, url);
       return;
     }
     if (method !== 'GET') {
       refuseMethod(exchange, ['GET']);
+      return;
+    }
+    if (file !== undefined) {
+      sendFile(exchange, file, req.getHeader('if-none-match'));
       return;
     }
     if (url === '/metrics') {
@@ -75,13 +93,51 @@ class HttpService {
       );
       return;
     }
-    const notReady = url === '/health/ready' ? admission.unready() : undefined;
+    if (url === '/health/live') exchange.send(200, JSON_TYPE, '{"status":"live"}', CODES.ok.n);
+    else this.ready(exchange);
+  }
+
+  /** Analytics is told along; nothing of it makes the server not ready. */
+  private ready(exchange: Exchange): void {
+    const { admission, analytics } = this.context;
+    const notReady = admission.unready();
     if (notReady !== undefined) {
       exchange.refuse(refuse('not_ready', notReady));
-    } else {
-      const status = url === '/health/live' ? 'live' : 'ready';
-      exchange.send(200, 'application/json', `{"status":"${status}"}`, CODES.ok.n);
+      return;
     }
+    const sink = sinkBody(analytics.state(), admission.ledger!.stats().durableLsn);
+    exchange.send(200, JSON_TYPE, encodeJson({ status: 'ready', analytics: sink }), CODES.ok.n);
+  }
+
+  /** A question to analytics. As {@link command}, all that is needed of the request is read before this returns. */
+  private report(exchange: Exchange, req: HttpRequest, method: string, url: string): void {
+    exchange.untimed();
+    const match = matchAnalytics(method, url);
+    if (match.kind === 'unknown') refusePath(exchange, url);
+    else if (match.kind === 'method') refuseMethod(exchange, match.allowed);
+    else if (match.kind === 'malformed') refuseId(exchange);
+    else this.question(exchange, req, url, match.route, match.id);
+  }
+
+  private question(
+    exchange: Exchange,
+    req: HttpRequest,
+    url: string,
+    route: AnalyticsRoute,
+    id: string,
+  ): void {
+    const identity = this.admit(exchange, req, route.body);
+    if (identity === undefined) return;
+    const refused = barred(identity.caller, route, id);
+    if (refused !== undefined) {
+      exchange.refuse(refused);
+      return;
+    }
+    const asked = { route, id, url, query: req.getQuery() ?? '', accept: req.getHeader('accept') };
+    const fail = (error: unknown) => this.fail(exchange, error);
+    this.withBody(exchange, req, route.body, (body) =>
+      this.analytics.serve(exchange, identity, { ...asked, body }, fail),
+    );
   }
 
   /**
@@ -89,30 +145,44 @@ class HttpService {
    * around the one of the command.
    */
   private command(exchange: Exchange, req: HttpRequest, route: Route, id: string): void {
+    const identity = this.admit(exchange, req, route.body);
+    if (identity === undefined) return;
+    this.withBody(exchange, req, route.body, (body) => this.give(exchange, route, id, identity, body));
+  }
+
+  /** Who asks, and may; undefined when that was refused. */
+  private admit(exchange: Exchange, req: HttpRequest, rule: BodyRule): Identity | undefined {
     const { admission, auth } = this.context;
     if (auth.open && !isLocalRequest(req.getHeader('host'), req.getHeader('origin'))) {
       exchange.refuse(refuse('forbidden', 'without tokens, only requests from and to this machine'));
-      return;
+      return undefined;
     }
-    const hasBody = route.body !== 'none';
-    if (hasBody && Number(req.getHeader('content-length')) > BODY_BYTES_MAX) {
+    if (rule !== 'none' && Number(req.getHeader('content-length')) > BODY_BYTES_MAX) {
       refuseSize(exchange);
-      return;
+      return undefined;
     }
     if (admission.notReady !== undefined) {
       this.refuseNow(exchange, 'not_ready');
-      return;
+      return undefined;
     }
-    const identity = this.identify(exchange, req);
-    if (identity === undefined) return;
-    if (!hasBody) {
-      this.give(exchange, route, id, identity, undefined);
+    return this.identify(exchange, req);
+  }
+
+  /** @param then takes the decoded body, undefined where the route has none */
+  private withBody(
+    exchange: Exchange,
+    req: HttpRequest,
+    rule: BodyRule,
+    then: (body: unknown) => void,
+  ): void {
+    if (rule === 'none') {
+      then(undefined);
       return;
     }
     const contentType = req.getHeader('content-type');
     exchange.readBody(BODY_BYTES_MAX, (bytes) => {
       if (bytes === 'too_large') refuseSize(exchange);
-      else this.received(exchange, route, id, identity, bytes, contentType);
+      else this.received(exchange, rule, bytes, contentType, then);
     });
   }
 
@@ -132,14 +202,13 @@ class HttpService {
   /** An exception that left this handler would end the process. */
   private received(
     exchange: Exchange,
-    route: Route,
-    id: string,
-    identity: Identity,
+    rule: BodyRule,
     bytes: Buffer,
     contentType: string,
+    then: (body: unknown) => void,
   ): void {
     try {
-      this.give(exchange, route, id, identity, readJson(bytes, route, contentType));
+      then(readJson(bytes, rule, contentType));
     } catch (error) {
       if (error instanceof DecodeError) exchange.refuse(refuse('invalid_request', error.message));
       else this.fail(exchange, error);
@@ -185,8 +254,8 @@ class HttpService {
 }
 
 /** @throws DecodeError */
-function readJson(bytes: Buffer, route: Route, contentType: string): unknown {
-  if (bytes.length === 0 && route.body === 'optional') return {};
+function readJson(bytes: Buffer, rule: BodyRule, contentType: string): unknown {
+  if (bytes.length === 0 && rule === 'optional') return {};
   if (!/^application\/json\s*(;|$)/i.test(contentType)) {
     throw new DecodeError('the body must come with Content-Type: application/json');
   }
@@ -197,6 +266,10 @@ function readJson(bytes: Buffer, route: Route, contentType: string): unknown {
 function refuseCaller(exchange: Exchange, error: AuthError, hadToken: boolean): void {
   const challenge = hadToken ? `${CHALLENGE}, error="invalid_token"` : CHALLENGE;
   exchange.refuse(refuse('unauthenticated', error.message), [['WWW-Authenticate', challenge]]);
+}
+
+function refuseId(exchange: Exchange): void {
+  exchange.refuse(refuse('invalid_request', 'the id in the path is not valid percent-encoding'));
 }
 
 function refuseSize(exchange: Exchange): void {

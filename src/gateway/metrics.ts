@@ -1,11 +1,16 @@
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client';
 import { CODES } from '../../engine/codes.js';
+import type { AnalyticsDesk } from '../analytics/desk.js';
 import type { Admission } from './admission.js';
+import { addAnalytics } from './analytics-metrics.js';
+import { type Latency, type LiveFigures, Pace } from './live.js';
 
 export type Channel = 'http' | 'ws';
 
 /** One in so many commands is timed: an observation costs as much as a compact reply. */
 const SAMPLE_EVERY = 64;
+/** While somebody watches, so many are timed one after the other, that a quiet shop has figures too. */
+const SAMPLES_WHEN_WATCHED = 16;
 const CODE_NUMBERS = 64;
 /** Stands in for a code when the server itself failed: such an answer has none in the contract. */
 export const INTERNAL_FAULT = CODE_NUMBERS - 1;
@@ -13,6 +18,12 @@ const COUNTED: readonly (readonly [name: string, n: number])[] = [
   ...Object.entries(CODES).map(([name, { n }]) => [name, n] as const),
   ['internal', INTERNAL_FAULT],
 ];
+
+export interface LiveBody {
+  readonly connections: number;
+  readonly latency: Latency;
+  readonly recordsPerSecond: number;
+}
 
 /**
  * What the gateway counts, and the text of `GET /metrics`. Hot paths add to plain arrays; everything else is read when
@@ -26,15 +37,21 @@ export class Metrics {
     ws: new Float64Array(CODE_NUMBERS),
   };
   private untilSample = SAMPLE_EVERY;
+  private extraSamples = 0;
+  private readonly pace = new Pace();
   private readonly registry = new Registry();
   private readonly latency: Histogram<'channel'>;
 
-  constructor(private readonly admission: Admission) {
+  constructor(
+    private readonly admission: Admission,
+    private readonly liveFigures: LiveFigures,
+    analytics: AnalyticsDesk,
+  ) {
     this.contentType = this.registry.contentType;
     collectDefaultMetrics({ register: this.registry });
     this.latency = new Histogram({
       name: 'kassa_command_seconds',
-      help: `Time from request to answer, of one command in ${SAMPLE_EVERY}`,
+      help: `Time from request to answer, of one command in ${SAMPLE_EVERY}, or more while somebody watches`,
       labelNames: ['channel'],
       buckets: [0.0001, 0.00025, 0.0005, 0.001, 0.002, 0.003, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1, 5],
       registers: [this.registry],
@@ -42,6 +59,7 @@ export class Metrics {
     this.addAnswers();
     this.addGateway();
     this.addLedger();
+    addAnalytics(this.registry, analytics, () => this.admission.ledger?.stats().durableLsn ?? 0);
   }
 
   /** @param n number of the answer's code */
@@ -53,12 +71,38 @@ export class Metrics {
   sample(): boolean {
     if (--this.untilSample > 0) return false;
     this.untilSample = SAMPLE_EVERY;
+    if (this.extraSamples > 0) {
+      this.extraSamples--;
+      this.untilSample = 1;
+    }
     return true;
   }
 
   /** @param startedAtMs of `performance.now()` */
   observe(channel: Channel, startedAtMs: number): void {
-    this.latency.observe({ channel }, (performance.now() - startedAtMs) / 1000);
+    const ms = performance.now() - startedAtMs;
+    this.latency.observe({ channel }, ms / 1000);
+    this.liveFigures.observe(ms);
+  }
+
+  /** To be called twice a second: what figures of the last seconds are made of. */
+  tick(): void {
+    this.liveFigures.connections = this.connections;
+    if (this.admission.ledger !== undefined) {
+      this.pace.note(performance.now(), this.admission.ledger.stats().durableLsn);
+    }
+  }
+
+  /** Figures of the last seconds. Whoever asks watches, so the next commands are timed one by one. */
+  live(durableLsn: number): LiveBody {
+    this.untilSample = Math.min(this.untilSample, 1);
+    this.extraSamples = SAMPLES_WHEN_WATCHED;
+    this.liveFigures.connections = this.connections;
+    return {
+      connections: this.liveFigures.connections,
+      latency: this.liveFigures.latency(),
+      recordsPerSecond: this.pace.perSecond(performance.now(), durableLsn),
+    };
   }
 
   async text(): Promise<string> {

@@ -18,7 +18,7 @@ export const ROLES = {
   pos: new Set(POS),
   teller: new Set(TELLER),
   approver: new Set<Permission>([...TELLER, 'transactions:approve']),
-  auditor: new Set<Permission>(['accounts:read', 'transactions:read']),
+  auditor: new Set<Permission>(['accounts:read', 'transactions:read', 'analytics:read', 'analytics:sql']),
   admin: new Set(PERMISSIONS),
 } as const satisfies Record<string, ReadonlySet<Permission>>;
 

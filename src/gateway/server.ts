@@ -1,12 +1,15 @@
 import { createServer } from 'node:net';
 import { setTimeout } from 'node:timers/promises';
 import type { Logger } from 'pino';
+import { type AnalyticsDesk, ClosedDesk } from '../analytics/desk.js';
 import type { Config } from '../config.js';
 import type { Ledger } from '../ledger.js';
 import { Admission } from './admission.js';
+import { AnalyticsService } from './analytics.js';
 import type { Authenticator } from './auth.js';
 import type { GatewayContext } from './context.js';
 import { serveHttp } from './http.js';
+import { LiveFigures, liveMemory } from './live.js';
 import { Metrics } from './metrics.js';
 import { SocketService } from './socket.js';
 import { loadUws, type TemplatedApp, type Uws, type us_listen_socket } from './uws.js';
@@ -16,6 +19,8 @@ import { loadUws, type TemplatedApp, type Uws, type us_listen_socket } from './u
  * down would make the kernel throw those away.
  */
 const GOODBYE_MS = 200;
+/** Between two looks at the figures that `live` tells. */
+const LIVE_MS = 500;
 
 /** The address cannot be listened on. */
 export class ListenError extends Error {
@@ -28,6 +33,10 @@ export interface GatewayOptions {
   readonly config: Config;
   readonly auth: Authenticator;
   readonly logger: Logger;
+  /** Where questions to analytics go; default: analytics is off. */
+  readonly analytics?: AnalyticsDesk;
+  /** Memory that all gateways share, and this one's number; default: it is alone. */
+  readonly live?: { readonly memory: SharedArrayBuffer; readonly gateway: number };
 }
 
 export interface Gateway {
@@ -48,25 +57,33 @@ export interface Gateway {
 export async function startGateway(options: GatewayOptions): Promise<Gateway> {
   const { config, auth, logger } = options;
   const admission = new Admission(config.inFlight);
-  const context: GatewayContext = { config, auth, logger, admission, metrics: new Metrics(admission) };
+  const { analytics = new ClosedDesk('analytics is off'), live = { memory: liveMemory(1), gateway: 0 } } =
+    options;
+  const metrics = new Metrics(admission, new LiveFigures(live.memory, live.gateway), analytics);
+  const context: GatewayContext = { config, auth, logger, admission, metrics, analytics };
   const sockets = new SocketService(context);
   awaitLedger(options.ledger, context, sockets);
 
   const uws = loadUws();
   const app = uws.App();
   sockets.serve(app);
-  serveHttp(app, context);
+  const questions = new AnalyticsService(context);
+  serveHttp(app, context, questions);
   const listener = await listen(uws, app, config);
   const port = uws.us_socket_local_port(listener as never);
+  const ticker = setInterval(() => metrics.tick(), LIVE_MS).unref();
   const url = `http://${config.host.includes(':') ? `[${config.host}]` : config.host}:${port}`;
 
   let closing: Promise<void> | undefined;
   const stop = async () => {
     admission.close('stopping');
+    clearInterval(ticker);
     uws.us_listen_socket_close(listener);
     if (!(await admission.idle(config.drainS * 1000))) {
       logger.warn({ inFlight: admission.inFlight }, 'stopping although commands are in flight');
     }
+    // Whoever stops the server has closed the desk, too: these are refused by now, or about to be.
+    await questions.idle(GOODBYE_MS);
     if (sockets.closeAll() > 0) await setTimeout(GOODBYE_MS);
     app.close();
   };

@@ -14,6 +14,7 @@ const { values } = parseArgs({
     auth: { type: 'string' },
     shards: { type: 'string' },
     threads: { type: 'string' },
+    analytics: { type: 'string' },
   },
 });
 const config = loadConfig(values);

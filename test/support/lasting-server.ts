@@ -13,6 +13,7 @@ const { values } = parseArgs({
     shards: { type: 'string' },
     threads: { type: 'string' },
     gateways: { type: 'string' },
+    analytics: { type: 'string' },
   },
 });
 let tellFailed: (reason: Error) => void;

@@ -24,7 +24,7 @@ export function refusalOf(error: unknown, answerMark: string): ReportError {
   if (error.message.includes(answerMark)) {
     return new ReportError(
       'too_large',
-      'the answer is larger than 16 MB: take fewer or shorter columns',
+      'the answer is larger than 8 MB: take fewer or shorter columns',
       '/sql',
     );
   }

@@ -1,0 +1,101 @@
+import type { MessagePort } from 'node:worker_threads';
+import {
+  type AnalyticsDesk,
+  type AnalyticsState,
+  type Asked,
+  type DeskWatcher,
+  type OpenQuestion,
+  unanswered,
+} from './desk.js';
+import type { QueryTiming, SentAnswer } from './messages.js';
+
+/** The desk for gateways on other threads: they ask through the main thread, which alone has the process. */
+
+type ToDesk =
+  | { readonly type: 'ask'; readonly id: number; readonly question: OpenQuestion }
+  | { readonly type: 'cancel'; readonly id: number };
+
+type FromDesk = SentAnswer | QueryTiming | { readonly type: 'state'; readonly state: AnalyticsState };
+
+/** Main thread: answers what comes through the port. */
+export function serveDesk(port: MessagePort, desk: AnalyticsDesk): void {
+  const asked = new Map<number, Asked>();
+  const send = (message: FromDesk) => port.postMessage(message);
+  send({ type: 'state', state: desk.state() });
+  desk.watch({
+    state: (state) => send({ type: 'state', state }),
+    timing: (report, seconds) => send({ type: 'timing', report, seconds }),
+  });
+  port.on('message', (message: ToDesk) => {
+    const { id } = message;
+    if (message.type === 'cancel') {
+      asked.get(id)?.cancel();
+      asked.delete(id);
+      return;
+    }
+    const one = desk.ask(message.question);
+    asked.set(id, one);
+    void one.answer.then((answer) => {
+      asked.delete(id);
+      send({ ...answer, id });
+    });
+  });
+}
+
+/** Another thread: the desk at the other end of the port. */
+export class RemoteDesk implements AnalyticsDesk {
+  private known: AnalyticsState;
+  private readonly waiting = new Map<number, (answer: SentAnswer) => void>();
+  private readonly watchers: DeskWatcher[] = [];
+  private lastId = 0;
+
+  /** @param first how analytics stands until the port brings more */
+  constructor(
+    private readonly port: MessagePort,
+    first: AnalyticsState,
+  ) {
+    this.known = first;
+    port.on('message', (message: FromDesk) => this.hear(message));
+  }
+
+  state(): AnalyticsState {
+    return this.known;
+  }
+
+  ask(question: OpenQuestion): Asked {
+    const id = ++this.lastId;
+    const answer = new Promise<SentAnswer>((resolve) => this.waiting.set(id, resolve));
+    this.port.postMessage({ type: 'ask', id, question } satisfies ToDesk);
+    return {
+      answer,
+      cancel: () => {
+        if (this.waiting.delete(id)) this.port.postMessage({ type: 'cancel', id } satisfies ToDesk);
+      },
+    };
+  }
+
+  watch(watcher: DeskWatcher): void {
+    this.watchers.push(watcher);
+  }
+
+  async close(): Promise<void> {
+    for (const [id, resolve] of this.waiting) resolve(unanswered(id, 'stopping'));
+    this.waiting.clear();
+    this.port.close();
+  }
+
+  private hear(message: FromDesk): void {
+    switch (message.type) {
+      case 'state':
+        this.known = message.state;
+        for (const watcher of this.watchers) watcher.state(message.state);
+        break;
+      case 'timing':
+        for (const watcher of this.watchers) watcher.timing(message.report, message.seconds);
+        break;
+      default:
+        this.waiting.get(message.id)?.(message);
+        this.waiting.delete(message.id);
+    }
+  }
+}

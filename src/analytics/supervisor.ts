@@ -1,0 +1,199 @@
+import { AnalyticsChild } from './child.js';
+import {
+  type AnalyticsState,
+  type Asked,
+  type DeskWatcher,
+  type MainDesk,
+  type OpenQuestion,
+  stateWithout,
+  unanswered,
+} from './desk.js';
+import type { FromAnalytics, SentAnswer, SinkStatus, SlowAnswer, Start } from './messages.js';
+
+/** How soon the process hears of new durable LSNs, and is looked at. */
+const TICK_MS = 125;
+const BACKOFF_MIN_MS = 200;
+const BACKOFF_MAX_MS = 30_000;
+/** After so long the process counts as sound, and its next end as the first. */
+const HEALTHY_MS = 60_000;
+
+/** Before the process was told any LSN. */
+const UNTOLD = -1;
+
+export interface SupervisorOptions {
+  readonly start: Omit<Start, 'type'>;
+  readonly log: (level: 'info' | 'warn' | 'error', message: string) => void;
+  readonly onSlow: (slow: SlowAnswer) => void;
+}
+
+/**
+ * Keeps the analytics process running: starts it, tells it how far the log is durable, kills it when it hangs, and starts it again when it
+ * ended, sooner at first and later when that goes on.
+ *
+ * Nothing here waits for the process, and what is sent to it is bounded: so many questions as gateways let through, and a few words a second.
+ * Questions that it has not answered when it ends are answered with `not_ready`.
+ */
+export class AnalyticsSupervisor implements MainDesk {
+  private child: AnalyticsChild | undefined;
+  private status: SinkStatus | undefined;
+  private statusAtMs = 0;
+  /** Why there is no process just now. */
+  private whyDown: string | undefined;
+  private restarts = 0;
+  private backoffMs = BACKOFF_MIN_MS;
+  private restart: NodeJS.Timeout | undefined;
+  private toldLsn = UNTOLD;
+  private lastId = 0;
+  private readonly waiting = new Map<number, (answer: SentAnswer) => void>();
+  private readonly watchers: DeskWatcher[] = [];
+  private durableLsn: () => number = () => 0;
+  private ticker: NodeJS.Timeout | undefined;
+  private closing: Promise<void> | undefined;
+
+  constructor(private readonly options: SupervisorOptions) {}
+
+  start(durableLsn: () => number): void {
+    if (this.closing !== undefined) return;
+    this.durableLsn = durableLsn;
+    this.ticker = setInterval(() => this.tick(), TICK_MS);
+    this.launch();
+  }
+
+  /** Of the process; undefined while there is none. */
+  get pid(): number | undefined {
+    return this.child?.pid;
+  }
+
+  state(): AnalyticsState {
+    const { status, restarts } = this;
+    const { type: _, ...rest } = status ?? { type: 'status', ...stateWithout('starting') };
+    const lagLsns = Math.max(0, this.durableLsn() - rest.cursor);
+    // While nobody tells it, what has not been delivered grows older.
+    const untoldS = status === undefined ? 0 : (performance.now() - this.statusAtMs) / 1000;
+    const lagSeconds = lagLsns === 0 ? 0 : rest.lagSeconds + (this.whyDown === undefined ? 0 : untoldS);
+    const counted = { lagLsns, lagSeconds, restarts, questions: this.waiting.size };
+    if (this.whyDown === undefined) return { ...rest, ...counted };
+    return { ...rest, ...counted, state: 'down', reason: this.whyDown, rowsPerSecond: 0, rssBytes: 0 };
+  }
+
+  ask(question: OpenQuestion): Asked {
+    const { child } = this;
+    const id = ++this.lastId;
+    if (child === undefined) {
+      const reason = `analytics is not there: ${this.whyDown ?? 'stopping'}`;
+      return { answer: Promise.resolve(unanswered(id, reason)), cancel: () => undefined };
+    }
+    const answer = new Promise<SentAnswer>((resolve) => this.waiting.set(id, resolve));
+    child.send({ ...question, type: 'ask', id });
+    return {
+      answer,
+      cancel: () => {
+        if (this.waiting.delete(id)) child.send({ type: 'cancel', id });
+      },
+    };
+  }
+
+  watch(watcher: DeskWatcher): void {
+    this.watchers.push(watcher);
+  }
+
+  /** Ends the process, by force if it takes longer than 5 s; questions get `not_ready` at once. */
+  close(): Promise<void> {
+    this.closing ??= this.stop();
+    return this.closing;
+  }
+
+  private async stop(): Promise<void> {
+    clearInterval(this.ticker);
+    clearTimeout(this.restart);
+    const { child } = this;
+    this.child = undefined;
+    this.refuseWaiting('stopping');
+    await child?.stop();
+  }
+
+  private launch(): void {
+    this.whyDown = undefined;
+    if (this.status !== undefined) {
+      const { reason: _, ...before } = this.status;
+      this.status = { ...before, state: 'starting', rowsPerSecond: 0 };
+    }
+    const child: AnalyticsChild = new AnalyticsChild(
+      { type: 'start', ...this.options.start },
+      {
+        message: (message) => this.hear(message),
+        gone: (why, lastWords) => this.gone(child, why, lastWords),
+      },
+    );
+    this.child = child;
+    this.toldLsn = UNTOLD;
+    this.tick();
+  }
+
+  private tick(): void {
+    const { child } = this;
+    if (child === undefined) return;
+    const lsn = this.durableLsn();
+    if (lsn !== this.toldLsn) {
+      this.toldLsn = lsn;
+      child.send({ type: 'durable', lsn });
+    }
+    child.look();
+  }
+
+  private hear(message: FromAnalytics): void {
+    switch (message.type) {
+      case 'status':
+        this.heardStatus(message);
+        break;
+      case 'answer':
+        this.waiting.get(message.id)?.(message);
+        this.waiting.delete(message.id);
+        break;
+      case 'timing':
+        for (const watcher of this.watchers) watcher.timing(message.report, message.seconds);
+        break;
+      case 'slow':
+        this.options.onSlow(message);
+        break;
+      default:
+        this.options.log(message.level, message.message);
+    }
+  }
+
+  private heardStatus(status: SinkStatus): void {
+    this.status = status;
+    this.statusAtMs = performance.now();
+    this.tellState();
+  }
+
+  private gone(child: AnalyticsChild, why: string, lastWords: string): void {
+    if (this.child !== child) return;
+    this.child = undefined;
+    this.whyDown = why;
+    if (child.ageMs > HEALTHY_MS) this.backoffMs = BACKOFF_MIN_MS;
+    const backoffMs = this.backoffMs;
+    this.backoffMs = Math.min(2 * backoffMs, BACKOFF_MAX_MS);
+    const words = lastWords === '' ? '' : `; it said: ${lastWords}`;
+    this.options.log(
+      'warn',
+      `the analytics process is gone, the next starts in ${backoffMs / 1000} s: ${why}${words}`,
+    );
+    this.refuseWaiting(`the analytics process is gone: ${why}`);
+    this.tellState();
+    this.restart = setTimeout(() => {
+      this.restarts++;
+      this.launch();
+    }, backoffMs);
+  }
+
+  private refuseWaiting(reason: string): void {
+    for (const [id, answer] of this.waiting) answer(unanswered(id, reason));
+    this.waiting.clear();
+  }
+
+  private tellState(): void {
+    const state = this.state();
+    for (const watcher of this.watchers) watcher.state(state);
+  }
+}

@@ -1,0 +1,94 @@
+import { join } from 'node:path';
+import { expect, onTestFinished } from 'vitest';
+import { checkTables } from '../../src/analytics/checks.js';
+import type { Database } from '../../src/analytics/database.js';
+import { openEmbedded } from '../../src/analytics/embedded-database.js';
+import type { SinkStatus } from '../../src/analytics/messages.js';
+import { BUCKETS, sumsSelect } from '../../src/analytics/schema.js';
+import { type Sink, startSink } from '../../src/analytics/sink.js';
+import { expectedRows } from './expected-rows.js';
+import { until } from './ledger.js';
+
+/** The sink against the embedded engine, in this process. */
+
+/** The engine under a data directory; closed when the test is over. One at a time. */
+export async function embedded(data: string): Promise<Database> {
+  const database = await openEmbedded(join(data, 'analytics'));
+  onTestFinished(() => database.close());
+  return database;
+}
+
+export interface WatchedSink extends Sink {
+  /** All that was told. */
+  readonly statuses: SinkStatus[];
+  readonly logged: string[];
+}
+
+/** A sink that is closed when the test is over. */
+export function watchedSink(data: string, database: Database, ttlDays = 0): WatchedSink {
+  const statuses: SinkStatus[] = [];
+  const logged: string[] = [];
+  const sink = startSink({
+    data,
+    database,
+    ttlDays,
+    onStatus: (status) => statuses.push(status),
+    log: (level, message) => logged.push(`${level}: ${message}`),
+  });
+  onTestFinished(() => sink.close());
+  return {
+    durable: (lsn) => sink.durable(lsn),
+    resume: () => sink.resume(),
+    status: () => sink.status(),
+    cursor: () => sink.cursor(),
+    reached: (lsn, ms) => sink.reached(lsn, ms),
+    close: () => sink.close(),
+    statuses,
+    logged,
+  };
+}
+
+/** Delivers up to an LSN with a sink of its own. */
+export async function deliver(data: string, database: Database, lsn: number): Promise<void> {
+  const sink = watchedSink(data, database);
+  sink.durable(lsn);
+  const isReached = await sink.reached(lsn, 60_000);
+  expect(isReached, JSON.stringify(sink.status())).toBe(true);
+  await sink.close();
+}
+
+/** Waits until the sink is in a state. */
+export async function stateOf(sink: WatchedSink, state: SinkStatus['state']): Promise<SinkStatus> {
+  return until(`the sink is ${state}: ${JSON.stringify(sink.status())}`, () => {
+    const status = sink.status();
+    return status.state === state ? status : undefined;
+  });
+}
+
+/** Fails unless the tables hold the log row for row, and each view what a count of the postings gives. */
+export async function expectTablesOf(database: Database, data: string): Promise<void> {
+  const expected = expectedRows(data);
+  expect(await database.rows('SELECT * FROM accounts ORDER BY lsn')).toEqual(expected.accounts);
+  expect(await database.rows('SELECT * FROM transactions ORDER BY lsn')).toEqual(expected.transactions);
+  expect(await database.rows('SELECT * FROM postings ORDER BY lsn, leg')).toEqual(expected.postings);
+  await expectViews(database);
+  expect(await checkTables(database)).toEqual([]);
+}
+
+/** Fails unless each view gives what its own question gives when asked of `postings` now. */
+export async function expectViews(database: Database): Promise<void> {
+  for (const bucket of BUCKETS) {
+    const names = await database.rows(
+      `SELECT name FROM system.columns WHERE database = currentDatabase() AND table = 'sums_${bucket}'`,
+    );
+    const columns = names.map(([name]) => `\`${name}\``);
+    const dimensions = columns.slice(0, columns.indexOf('`debits`')).join(', ');
+    const figures = columns.slice(columns.indexOf('`debits`'));
+    const sums = figures.map((name) => (name === '`lsn`' ? `max(${name}) AS x_lsn` : `sum(${name})`));
+    const merged = `SELECT ${dimensions}, ${sums.join(', ')} FROM sums_${bucket} GROUP BY ${dimensions}`;
+    const again = `SELECT ${columns.join(', ')} FROM (${sumsSelect(bucket)})`;
+    const [more] = await database.rows(`SELECT count() FROM (${merged} EXCEPT ${again})`);
+    const [less] = await database.rows(`SELECT count() FROM (${again} EXCEPT ${merged})`);
+    expect({ bucket, more: more![0], less: less![0] }).toEqual({ bucket, more: '0', less: '0' });
+  }
+}
