@@ -6,6 +6,7 @@ const long = [
     'analytics-kill',
     'analytics-query',
     'analytics-query-hostile',
+    'analytics-reports',
     'analytics-server-database',
     'analytics-sink',
     'analytics-sink-server',

@@ -78,7 +78,8 @@ export function rawRange(asked: Asked, span: Span): string[] {
 export function bucketStart(starts: readonly number[]): string {
   const ms = 'toUnixTimestamp64Milli(time)';
   const [first = 0, second] = starts;
-  if (second === undefined) return `toInt64(${first})`;
+  // No constant, which could not be grouped by.
+  if (second === undefined) return `${first} + 0 * ${ms}`;
   const step = second - first;
   const isEven = starts.every((start, i) => start === first + i * step);
   if (isEven) return `${first} + intDiv(${ms} - ${first}, ${step}) * ${step}`;

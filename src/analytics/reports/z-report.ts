@@ -6,6 +6,7 @@ import { FIGURES_SQL, figuresOf } from './figures.js';
 import { both, equal, type Filter, where } from './filters.js';
 import { invalid } from './parameters.js';
 import { bucketStart, rawRange, type Span, source, timeColumn } from './source.js';
+import { DAY_MS } from './zone.js';
 
 /** Days in one query of the number: they stand in its text. */
 const DAYS_A_QUERY = 5_000;
@@ -129,24 +130,41 @@ async function tradeTimes(asked: Asked, day: Span, filter: Filter) {
 /** The till's earlier days with trade, plus one; 0 when the day has none. */
 async function numberOf(asked: Asked, day: { from: number; to: number }, filter: Filter): Promise<number> {
   const trade = both(filter, { conditions: ["type = 'revenue'"], params: {} });
-  const rows = (span: Span, starts: readonly number[]) => source(asked, span, { filter: trade, starts });
-  const [first] = await asked.rows(
-    `SELECT count(), toUnixTimestamp64Milli(min(time)) FROM ${rows({ to: day.to }, [day.from])} WHERE count > 0`,
+  // UTC's days with trade come from the coarsest sums. Only the zone's days that touch them can have any.
+  const ms = 'toUnixTimestamp64Milli(time)';
+  const found = await asked.rows(
+    `SELECT DISTINCT intDiv(${ms} - positiveModulo(${ms}, ${DAY_MS}), ${DAY_MS}) AS d ` +
+      `FROM ${source(asked, { to: day.to }, { filter: trade, starts: [utcDay(day.from)] })} WHERE count > 0 ORDER BY d`,
     trade.params,
   );
-  if (first![0] === '0') return 0;
-  const starts = asked.zone.starts(Math.min(msOf(first![1]), day.from), day.to, 'day', 200_000);
-  let days = 0;
-  let isToday = false;
-  for (let at = 0; at < starts.length; at += DAYS_A_QUERY) {
-    const some = starts.slice(at, at + DAYS_A_QUERY);
-    const span = { from: some[0]!, to: starts[at + DAYS_A_QUERY] ?? day.to };
+  const starts = new Set<number>();
+  for (const [utc] of found) {
+    const from = Number(utc) * DAY_MS;
+    for (
+      let at = asked.zone.floor(from, 'day');
+      at < Math.min(from + DAY_MS, day.to);
+      at = asked.zone.step(at, 'day', 1)
+    ) {
+      starts.add(at);
+    }
+  }
+  const days = [...starts].sort((a, b) => a - b);
+  let number = 0;
+  let last = Number.NaN;
+  for (let at = 0; at < days.length; at += DAYS_A_QUERY) {
+    const some = days.slice(at, at + DAYS_A_QUERY);
+    const span = { from: some[0]!, to: days[at + DAYS_A_QUERY] ?? day.to };
     const [row] = await asked.rows(
-      `SELECT uniqExact(b), max(b) FROM (SELECT ${bucketStart(some)} AS b FROM ${rows(span, some)} WHERE count > 0)`,
+      `SELECT uniqExact(b), max(b) FROM (SELECT ${bucketStart(some)} AS b FROM ${source(asked, span, { filter: trade, starts: some })} WHERE count > 0)`,
       trade.params,
     );
-    days += Number(row![0]);
-    isToday = msOf(row![1]) === day.from;
+    if (row![0] === '0') continue;
+    number += Number(row![0]);
+    last = msOf(row![1]);
   }
-  return isToday ? days : 0;
+  return last === day.from ? number : 0;
+}
+
+function utcDay(ms: number): number {
+  return Math.floor(ms / DAY_MS) * DAY_MS;
 }

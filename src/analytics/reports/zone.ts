@@ -9,7 +9,8 @@ export const UNITS = ['minute', 'hour', 'day', 'month'] as const;
 export type Unit = (typeof UNITS)[number];
 
 export const DAY_MS = 86_400_000;
-const FIXED_MS = { minute: 60_000, hour: 3_600_000 } as const;
+const MINUTE_MS = 60_000;
+const HOUR_MS = 3_600_000;
 
 /** Wall-clock time as if it were UTC: milliseconds since the epoch. */
 type Wall = number;
@@ -80,12 +81,14 @@ export class Zone {
 
   /** The start of the unit that a moment lies in. */
   floor(ms: number, unit: Unit): number {
-    if (unit === 'minute' || unit === 'hour') {
-      // Hours of zones such as +05:45 begin at a quarter; one that a change of clocks cuts begins there.
-      const wall = this.wallOf(ms);
-      return ms - modulo(wall, FIXED_MS[unit]);
-    }
     const wall = this.wallOf(ms);
+    // No zone's clocks have changed by part of a minute for a century.
+    if (unit === 'minute') return ms - modulo(wall, MINUTE_MS);
+    if (unit === 'hour') {
+      // One that a change of clocks cuts begins with the change.
+      const start = ms - modulo(wall, HOUR_MS);
+      return this.wallOf(start) - start === wall - ms ? start : this.changeBetween(start, ms);
+    }
     const start = this.momentOf(floorWall(wall, unit));
     if (start > ms) return this.momentOf(stepWall(floorWall(wall, unit), unit, -1));
     const next = this.momentOf(stepWall(floorWall(wall, unit), unit, 1));
@@ -95,12 +98,20 @@ export class Zone {
   /** The first start of a unit that is not before a moment. */
   ceil(ms: number, unit: Unit): number {
     const start = this.floor(ms, unit);
-    return start === ms ? ms : this.step(start, unit, 1);
+    return start === ms ? ms : this.next(start, unit);
   }
 
-  /** From a start of a unit, so many of them on or back. */
-  step(start: number, unit: Unit, n: number): number {
-    if (unit === 'minute' || unit === 'hour') return start + n * FIXED_MS[unit];
+  /** From a start of a unit to the next. */
+  next(start: number, unit: Unit): number {
+    if (unit === 'minute') return start + MINUTE_MS;
+    if (unit !== 'hour') return this.step(start, unit, 1);
+    const next = start + HOUR_MS - modulo(this.wallOf(start), HOUR_MS);
+    const cut = this.floor(next, 'hour');
+    return cut > start ? cut : next;
+  }
+
+  /** From a start of a day or month, so many of them on or back. */
+  step(start: number, unit: 'day' | 'month', n: number): number {
     return this.momentOf(stepWall(floorWall(this.wallOf(start), unit), unit, n));
   }
 
@@ -119,8 +130,7 @@ export class Zone {
     for (let at = this.floor(from, unit); at < to; ) {
       starts.push(at);
       if (starts.length > most) throw tooMany();
-      const next = this.step(at, unit, 1);
-      at = next > at ? next : this.step(at, unit, 2);
+      at = this.next(at, unit);
     }
     return starts;
   }
