@@ -1,7 +1,13 @@
 import { MessageChannel } from 'node:worker_threads';
 import { describe, expect, it, onTestFinished } from 'vitest';
 import type { Database } from '../src/analytics/database.js';
-import { type AnalyticsDesk, ClosedDesk, stateWithout, unanswered } from '../src/analytics/desk.js';
+import {
+  type AnalyticsDesk,
+  ClosedDesk,
+  stateWithout,
+  TAKEN_BACK,
+  unanswered,
+} from '../src/analytics/desk.js';
 import { RemoteDesk, serveDesk } from '../src/analytics/desk-port.js';
 import { watchEngine } from '../src/analytics/engine-watch.js';
 import type { Answer, Question, SentAnswer, SlowAnswer } from '../src/analytics/messages.js';
@@ -191,7 +197,9 @@ describe('the desk through a port', () => {
       watch: () => undefined,
       close: async () => undefined,
     });
-    remote.ask({ ...asking, path: 'analytics/top' }).cancel();
+    const gone = remote.ask({ ...asking, path: 'analytics/top' });
+    gone.cancel();
+    expect(await gone.answer).toEqual(unanswered(1, TAKEN_BACK));
     await until(
       () => cancelled.length > 0,
       SOON_MS,

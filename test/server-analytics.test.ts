@@ -176,6 +176,29 @@ describe('questions over HTTP', { timeout: TIMEOUT_MS }, () => {
     expect(unknown).toMatchObject({ status: 404, body: { code: 'account_not_found' } });
   });
 
+  test('those who leave before their answer leave their places to others', async () => {
+    const { lsn } = (await admin.get('/v1/analytics/live')).body;
+    const questions = () => server().metric('kassa_analytics_questions');
+    for (let round = 0; round < 3; round++) {
+      const leaving = server().http();
+      const path = `/v1/analytics/balances?min_lsn=${(lsn as number) + 1_000_000}`;
+      const gone = Array.from({ length: 30 }, () => leaving.get(path).catch(() => 'gone'));
+      await until(
+        async () => (await questions()) === 30,
+        SOON_MS,
+        () => 'the questions are not open',
+      );
+      leaving.close();
+      expect(new Set(await Promise.all(gone))).toEqual(new Set(['gone']));
+      await until(
+        async () => (await questions()) === 0,
+        SOON_MS,
+        () => 'the questions stay open',
+      );
+    }
+    expect((await admin.get('/v1/analytics/overview')).status).toBe(200);
+  });
+
   test('SQL runs over the tenant’s own rows, for auditors too', async () => {
     const sql = 'SELECT count() AS n FROM postings';
     const ask = async (claims: object) =>

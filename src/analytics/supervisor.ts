@@ -6,6 +6,7 @@ import {
   type MainDesk,
   type OpenQuestion,
   stateWithout,
+  TAKEN_BACK,
   unanswered,
 } from './desk.js';
 import type { FromAnalytics, SentAnswer, SinkStatus, SlowAnswer, Start } from './messages.js';
@@ -88,7 +89,11 @@ export class AnalyticsSupervisor implements MainDesk {
     return {
       answer,
       cancel: () => {
-        if (this.waiting.delete(id)) child.send({ type: 'cancel', id });
+        const settle = this.waiting.get(id);
+        if (settle === undefined) return;
+        this.waiting.delete(id);
+        child.send({ type: 'cancel', id });
+        settle(unanswered(id, TAKEN_BACK));
       },
     };
   }
