@@ -17,7 +17,7 @@ import { until } from './support/server.js';
 const SOON_MS = 5_000;
 
 function question(id: number, path = 'analytics/overview'): Question {
-  return { type: 'ask', id, tenant: 'shop', method: 'GET', path, query: '' };
+  return { type: 'ask', id, tenant: 'shop', who: 'ann', method: 'GET', path, query: '' };
 }
 
 function answer(id: number, body = '{}'): Answer {
@@ -179,7 +179,13 @@ describe('the desk through a port', () => {
     onTestFinished(() => remote.close());
     return remote;
   };
-  const asking = { tenant: 'shop', method: 'GET', path: 'analytics/overview', query: '' } as const;
+  const asking = {
+    tenant: 'shop',
+    who: 'ann',
+    method: 'GET',
+    path: 'analytics/overview',
+    query: '',
+  } as const;
 
   it('answers, and tells how analytics stands', async () => {
     const remote = open(new ClosedDesk('analytics is off'));

@@ -30,7 +30,9 @@ export interface Question {
   readonly id: number;
   readonly tenant: string;
   /** The caller's name (token's `sub`): kept with the rates that he sets. */
-  readonly who?: string;
+  readonly who: string;
+  /** Prefixes of the accounts that the caller may see; all without. Whether he may ask at all has been judged. */
+  readonly reach?: readonly string[];
   readonly method: 'GET' | 'POST' | 'PUT';
   /** Behind `/v1/`, such as `analytics/overview`, percent-encoding as it came. */
   readonly path: string;

@@ -40,7 +40,7 @@ export async function summary(asked: Asked): Promise<Report> {
   const account = await accountOf(asked);
   const filter = both(equal('account', account.id), anyCurrency(asked), asked.filters.others);
   const rows = where(filter, 'amount > 0', ...rawRange(asked, span));
-  let key = "''";
+  let key = "materialize('')";
   let nameOf = (text: string) => text;
   if (groupBy === 'day' || groupBy === 'hour' || groupBy === 'month') {
     const time = timeColumn(asked);
