@@ -61,6 +61,7 @@ export class EmbeddedDatabase extends ClientDatabase {
     readonly resolve: (client: ClickHouseClient) => void;
     readonly reject: (error: Error) => void;
   }[] = [];
+  protected override readonly canStop = false;
   /** Connections that are open or opening. */
   private opened = 1;
 
@@ -75,11 +76,12 @@ export class EmbeddedDatabase extends ClientDatabase {
 
   /**
    * @inheritdoc
-   * An aborted statement is not waited for; the engine cannot be stopped, and its connection is free when it has ended.
+   * An aborted statement is not waited for, and does not begin if it has not; the engine cannot be stopped, and its connection is free when it
+   * has ended.
    */
   override text(sql: string, format: string, params?: Params, options: QueryOptions = {}): Promise<string> {
-    const { signal, ...rest } = options;
-    const answer = super.text(sql, format, params, rest);
+    const { signal } = options;
+    const answer = super.text(sql, format, params, options);
     if (signal === undefined) return answer;
     return new Promise((resolve, reject) => {
       const onAbort = () => reject(signal.reason as Error);
@@ -89,8 +91,15 @@ export class EmbeddedDatabase extends ClientDatabase {
     });
   }
 
-  protected override async use<T>(work: (client: ClickHouseClient) => Promise<T>): Promise<T> {
+  protected override async use<T>(
+    work: (client: ClickHouseClient) => Promise<T>,
+    signal?: AbortSignal,
+  ): Promise<T> {
     const client = await this.take();
+    if (signal?.aborted) {
+      this.give(client);
+      throw signal.reason;
+    }
     try {
       const result = await work(client);
       this.give(client);
