@@ -395,6 +395,42 @@ describe('a process that fails', { timeout: TIMEOUT_MS }, () => {
     expect(await server.stop()).toEqual({ code: 0, signal: null });
   });
 
+  test('by hanging does not make the server keep what it is asked', async () => {
+    const server = await ServerProcess.fresh({ analytics: 'embedded' });
+    await delivered(server);
+    const pid = analyticsPid(server)!;
+    process.kill(pid, 'SIGSTOP');
+    const sql = `SELECT '${'x'.repeat(1 << 20)}'`;
+    const questions = () => server.metric('kassa_analytics_questions');
+    let refused: Fields | undefined;
+    for (let round = 0; refused === undefined && round < 4; round++) {
+      const leaving = server.http();
+      for (let i = 0; i < 30; i++) {
+        leaving.post('/v1/analytics/query', { sql }).then(
+          ({ body }) => {
+            refused = body;
+          },
+          () => undefined,
+        );
+      }
+      await until(
+        async () => refused !== undefined || (await questions()) === 30,
+        SOON_MS,
+        () => 'neither open nor refused',
+      );
+      leaving.close();
+      await until(
+        async () => (await questions()) === 0,
+        SOON_MS,
+        () => 'they stay open',
+      );
+    }
+    expect(refused).toMatchObject({ code: 'overloaded' });
+    process.kill(pid, 'SIGKILL');
+    await restarted(server, pid);
+    expect(await server.stop()).toEqual({ code: 0, signal: null });
+  });
+
   test('does not keep the server from stopping, hung or not', async () => {
     const server = await ServerProcess.fresh({ analytics: 'embedded' });
     await delivered(server);
