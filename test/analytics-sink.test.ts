@@ -1,11 +1,13 @@
 import { readFileSync } from 'node:fs';
-import { describe, expect, it } from 'vitest';
+import { join } from 'node:path';
+import { describe, expect, it, onTestFinished } from 'vitest';
 import { RecordKind } from '../engine/record.js';
 import { AccountLookup } from '../src/analytics/account-lookup.js';
 import { BatchMaker, LIMITS } from '../src/analytics/batch-maker.js';
 import { checkTables } from '../src/analytics/checks.js';
 import type { Database } from '../src/analytics/database.js';
 import { ROW_TABLES } from '../src/analytics/delivery.js';
+import { openEmbedded } from '../src/analytics/embedded-database.js';
 import type { EngineBalance } from '../src/analytics/messages.js';
 import { Reports } from '../src/analytics/reports/reports.js';
 import { RowEncoder } from '../src/analytics/rows.js';
@@ -552,6 +554,24 @@ describe('tables that are not what they should be', () => {
       'ALTER TABLE postings DELETE WHERE lsn = (SELECT max(lsn) FROM postings) SETTINGS mutations_sync = 2',
     );
     expect(await checkTables(database)).not.toEqual([]);
+    log.close();
+  });
+
+  it('are left as they are while the disk has no room but for the log', async () => {
+    const { data, log, trade, database } = await setup(19);
+    trade.run(100);
+    await deliver(data, database, log.lsn);
+    const before = log.lsn;
+    trade.run(100);
+    const full = await openEmbedded(join(data, 'analytics'), 2 ** 60);
+    onTestFinished(() => full.close());
+    const sink = watchedSink(data, full);
+    sink.durable(log.lsn);
+    await stateOf(sink, 'retrying');
+    expect(sink.status()).toMatchObject({ cursor: before, reason: /are kept for the log/ });
+    await sink.close();
+    await deliver(data, database, log.lsn);
+    await expectTablesOf(database, data);
     log.close();
   });
 

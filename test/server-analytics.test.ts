@@ -237,6 +237,13 @@ describe('questions over HTTP', { timeout: TIMEOUT_MS }, () => {
     }
   });
 
+  test('zones may be written in any case', async () => {
+    for (const report of ['anomalies', 'profit-loss', 'overview']) {
+      const { status } = await admin.get(`/v1/analytics/${report}?tz=europe/riga`);
+      expect({ report, status }).toEqual({ report, status: 200 });
+    }
+  });
+
   test('a till’s days are numbered by all its trade, whatever the report is narrowed to', async () => {
     const numbers = await Promise.all(
       ['', '?currency=USD', '?code=none'].map(
