@@ -244,6 +244,22 @@ describe('questions over HTTP', { timeout: TIMEOUT_MS }, () => {
     }
   });
 
+  test('what is beyond 2299 comes before any later date, in every zone', async () => {
+    const sale = {
+      id: 'far',
+      debit: 'till:2',
+      credit: 'sales',
+      amount: 5,
+      effective_at: '2500-01-01T00:00:00Z',
+    };
+    expect((await admin.post('/v1/transactions', sale)).status).toBe(201);
+    await delivered(server());
+    for (const zone of ['UTC', 'Europe/Riga', 'America/Los_Angeles']) {
+      const { body } = await admin.get(`/v1/analytics/accounts/till:2/balance?at=2600-01-01&tz=${zone}`);
+      expect({ zone, balance: body['balance'] }).toEqual({ zone, balance: 75 });
+    }
+  });
+
   test('a till’s days are numbered by all its trade, whatever the report is narrowed to', async () => {
     const numbers = await Promise.all(
       ['', '?currency=USD', '?code=none'].map(
