@@ -253,16 +253,19 @@ async function totalsOf(asked: Asked, account: Account, span: Span, words: Filte
   };
 }
 
-/** The other accounts of each row's transaction, by `lsn index`. */
+/** The other accounts of each row's transaction that the caller may see, by `lsn index`. */
 async function counterpartsOf(asked: Asked, lines: readonly Line[]): Promise<Map<string, string[]>> {
   if (lines.length === 0) return new Map();
   const commits = lines.map(({ row }) => msOf(row[6]));
   const lsns = [...new Set(lines.map(({ lsn }) => lsn))];
+  const { reach } = asked.question;
+  const isSeen =
+    reach === undefined ? '' : 'AND arrayExists(p -> startsWith(account, p), {reach:Array(String)}) ';
   const rows = await asked.rows(
     'SELECT lsn, index, arraySort(groupUniqArray(account)) FROM postings WHERE tenant = {tenant:String} ' +
       `AND committed_at >= ${timeLiteral(Math.min(...commits))} AND committed_at <= ${timeLiteral(Math.max(...commits))} ` +
-      `AND lsn IN (${lsns.join(', ')}) AND account != {account:String} GROUP BY lsn, index`,
-    { account: asked.id },
+      `AND lsn IN (${lsns.join(', ')}) AND account != {account:String} ${isSeen}GROUP BY lsn, index`,
+    { account: asked.id, ...(reach !== undefined && { reach }) },
   );
   return new Map(rows.map(([lsn, index, accounts]) => [`${lsn} ${index}`, accounts as string[]]));
 }
