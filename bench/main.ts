@@ -9,7 +9,7 @@ import { originOf } from './report/machine.js';
 import { Reporter } from './report/reporter.js';
 import { QUICK, type Settings, STANDARD } from './settings.js';
 import { accounts } from './suites/accounts.js';
-
+import { analytics } from './suites/analytics.js';
 import { batch } from './suites/batch.js';
 import { http } from './suites/http.js';
 import { inproc } from './suites/inproc.js';
@@ -35,6 +35,7 @@ const SUITES: readonly Suite[] = [
   http,
   recover,
   memory,
+  analytics,
   sink,
 ];
 const BEND_MILLIONS = 20;

@@ -1,5 +1,5 @@
 import type { Accounts } from './accounts.js';
-import { Plan, type Standing } from './ledger.js';
+import { noStanding, Plan, type Standing } from './ledger.js';
 
 /** What stands on accounts and waits for them, in memory only. The rules are the owner's (see `owner.ts`). */
 
@@ -9,16 +9,7 @@ const ASK_LEGS = 8;
 /** An account, or the original of reversals, while something stands on it or waits for it. Those of accounts are used again. */
 export class Resource {
   /** What the standing earmarks may do to an account, once {@link isCounted}. */
-  readonly standing: Standing = {
-    lowDown: 0n,
-    lowUp: 0n,
-    highUp: 0n,
-    highDown: 0n,
-    debitsUp: 0n,
-    debitsDown: 0n,
-    creditsUp: 0n,
-    creditsDown: 0n,
-  };
+  readonly standing: Standing = noStanding();
   /**
    * Whether the standing earmarks are counted in `standing`. They are when somebody is judged against them, and from then on until none stands:
    * most come and go alone, and counting costs a score of bigints each time.

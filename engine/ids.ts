@@ -80,11 +80,9 @@ export class IdTable {
     c0: number,
     c1: number,
   ): number {
+    const words = this.segmentForNext();
     const entry = this.count++;
-    const place = entry & SEGMENT_MASK;
-    if (place === 0) this.segments.push(new Uint32Array(SEGMENT_WORDS));
-    const words = this.segments[this.segments.length - 1]!;
-    const at = place * ID_ENTRY_WORDS;
+    const at = (entry & SEGMENT_MASK) * ID_ENTRY_WORDS;
     words[at] = f0;
     words[at + 1] = f1;
     words[at + 2] = f2;
@@ -102,8 +100,9 @@ export class IdTable {
   beginFill(): void {
     this.index.beginFill();
   }
-  settleFill(): void {
-    this.index.settleFill();
+  /** @param f1 the second word of the fingerprint that is to be looked up */
+  settleFill(f1: number): void {
+    this.index.settleFill(f1);
   }
   endFill(): void {
     this.index.endFill();
@@ -111,13 +110,18 @@ export class IdTable {
 
   /** Remembers a fact from its packed words, as {@link copy} gives them. @returns its entry */
   addPacked(words: Uint32Array, at: number): number {
-    const place = this.count & SEGMENT_MASK;
-    if (place === 0) this.segments.push(new Uint32Array(SEGMENT_WORDS));
-    const segment = this.segments[this.segments.length - 1]!;
-    for (let i = 0, to = place * ID_ENTRY_WORDS; i < ID_ENTRY_WORDS; i++) segment[to + i] = words[at + i]!;
+    const segment = this.segmentForNext();
+    const to = (this.count & SEGMENT_MASK) * ID_ENTRY_WORDS;
+    for (let i = 0; i < ID_ENTRY_WORDS; i++) segment[to + i] = words[at + i]!;
     if (words[at + 5]! >>> 16 <= IdKind.reversal) this.ids++;
     this.index.add(words[at + 1]!, this.count);
     return this.count++;
+  }
+
+  /** The segment that the next entry goes to. */
+  private segmentForNext(): Uint32Array {
+    if ((this.count & SEGMENT_MASK) === 0) this.segments.push(new Uint32Array(SEGMENT_WORDS));
+    return this.segments[this.segments.length - 1]!;
   }
 
   /** Copies the words of an entry. */

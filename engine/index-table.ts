@@ -47,13 +47,13 @@ export class IndexTable {
     this.waiting = new Int32Array(PARTS * FILL_ROWS * 2);
   }
 
-  /** Makes all rows found that were added so far. */
-  settleFill(): void {
-    for (let p = 0; p < PARTS; p++) this.addWaiting(p);
+  /** Makes the rows of a hash found that were added so far. */
+  settleFill(hash: number): void {
+    this.addWaiting(hash >>> 24);
   }
 
   endFill(): void {
-    this.settleFill();
+    for (let p = 0; p < PARTS; p++) this.addWaiting(p);
     this.waiting = undefined;
   }
 

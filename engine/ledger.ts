@@ -149,6 +149,20 @@ export interface Standing {
   creditsDown: bigint;
 }
 
+/** Nothing stands. */
+export function noStanding(): Standing {
+  return {
+    lowDown: 0n,
+    lowUp: 0n,
+    highUp: 0n,
+    highDown: 0n,
+    debitsUp: 0n,
+    debitsDown: 0n,
+    creditsUp: 0n,
+    creditsDown: 0n,
+  };
+}
+
 export const YES = 0;
 /** Neither every nor no outcome of the standing earmarks allows it. */
 export const PARK = -1;

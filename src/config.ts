@@ -13,6 +13,11 @@ import {
 } from '../engine/limits.js';
 import { SEGMENT_BYTES_DEFAULT, SEGMENT_BYTES_MAX, SEGMENT_BYTES_MIN } from '../wal/limits.js';
 import { hasEmbeddedEngine, NO_ENGINE } from './analytics/installed.js';
+import {
+  ACCOUNTS_PER_SUBSCRIPTION,
+  SUBSCRIPTIONS_PER_CONNECTION,
+  SUBSCRIPTIONS_PER_GATEWAY,
+} from './feed/limits.js';
 import { MIN_FREE_BYTES } from './ledger/room.js';
 
 /** One mailbox row is kept for each. */
@@ -245,6 +250,9 @@ export const FIXED_LIMITS = {
   batch: BATCH_MAX,
   postings: POSTINGS_MAX,
   metadataBytes: METADATA_BYTES_MAX,
+  subscriptionsPerConnection: SUBSCRIPTIONS_PER_CONNECTION,
+  subscriptionsPerGateway: SUBSCRIPTIONS_PER_GATEWAY,
+  accountsPerSubscription: ACCOUNTS_PER_SUBSCRIPTION,
 } as const;
 
 export type Source = 'option' | 'environment' | 'default';

@@ -1,6 +1,7 @@
 import type { Worker } from 'node:worker_threads';
 import { SHARDS_MAX } from '../engine/limits.js';
 import { checkForUse } from '../wal/unfinished.js';
+import type { FeedLine } from './feed/line.js';
 import { AttachedThreads } from './ledger/attached.js';
 import { type CallerPrefix, prefixOf } from './ledger/caller.js';
 import { LedgerSession } from './ledger/ledger-session.js';
@@ -76,6 +77,8 @@ export interface Ledger {
   notReady(): string | undefined;
   /** Called after a run of compact answers was given: the moment to flush sockets. */
   onAnswered: (() => void) | undefined;
+  /** The live feed of committed transactions, from a thread that starts with the first subscription. */
+  readonly feed: FeedLine;
   /** One for each thread that was announced in the options; see {@link attachLedger}. */
   readonly attachments: readonly Attachment[];
   /** Makes the unexpected death of another thread as fatal as one of the ledger's own. */
@@ -165,6 +168,10 @@ class OpenLedger implements Ledger {
 
   notReady(): string | undefined {
     return this.threads.notReady() ?? this.threads.noRoom();
+  }
+
+  get feed(): FeedLine {
+    return this.threads.feed;
   }
 
   get attachments(): readonly Attachment[] {

@@ -130,25 +130,38 @@ class HeldDatabase implements Partial<Database> {
   }
 }
 
-describe('an engine that does not answer', () => {
-  it('is found out', async () => {
+describe('the watch over the engine', () => {
+  const watch = (engine: HeldDatabase) => {
+    let hung = 0;
+    onTestFinished(watchEngine(engine as unknown as Database, () => hung++, 1));
+    return () => hung;
+  };
+
+  it('finds out when it does not answer', async () => {
     const engine = new HeldDatabase();
-    let isHung = false;
-    onTestFinished(
-      watchEngine(
-        engine as unknown as Database,
-        () => {
-          isHung = true;
-        },
-        20,
-      ),
-    );
+    const hung = watch(engine);
     await until(
-      () => isHung,
+      () => hung() > 0,
       SOON_MS,
       () => 'not found out',
     );
     expect(engine.held).toMatchObject([{ sql: 'SELECT 1' }]);
+  });
+
+  it('is content with answers, however often it asks', async () => {
+    const engine = new HeldDatabase();
+    const hung = watch(engine);
+    let answered = 0;
+    await until(
+      () => {
+        for (const { answer } of engine.held.slice(answered)) answer();
+        answered = engine.held.length;
+        return answered === 20;
+      },
+      SOON_MS,
+      () => `asked ${answered} times`,
+    );
+    expect(hung()).toBe(0);
   });
 });
 

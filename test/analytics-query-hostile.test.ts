@@ -211,6 +211,29 @@ describe('functions', () => {
     }
   });
 
+  it('call what is named only where a lambda is wanted', async () => {
+    const { AGGREGATE_FUNCTIONS, PLAIN_FUNCTIONS, takesLambda } = await import(
+      '../src/analytics/query/functions.js'
+    );
+    const callers = new Set<string>();
+    for (const name of [...PLAIN_FUNCTIONS, ...AGGREGATE_FUNCTIONS]) {
+      for (const list of [
+        `file, ['${canary}']`,
+        `file, '${canary}'`,
+        `['${canary}'], file`,
+        "length, ['abc']",
+      ]) {
+        const done = await database.rows(`SELECT ${name}(${list})`).then(
+          () => true,
+          () => false,
+        );
+        if (done) callers.add(name);
+      }
+    }
+    expect(callers).toContain('arrayMap');
+    expect([...callers].filter((name) => !takesLambda(name))).toEqual([]);
+  }, 60_000);
+
   it('of the list are what the engine has by these names', async () => {
     const { AGGREGATE_FUNCTIONS, PLAIN_FUNCTIONS } = await import('../src/analytics/query/functions.js');
     const rows = await database.rows('SELECT name, is_aggregate FROM system.functions');

@@ -138,7 +138,7 @@ describe('limits', () => {
     ],
     [
       'memory of a sort',
-      'SELECT a.metadata, b.metadata, c.lsn FROM postings AS a, postings AS b, postings AS c ORDER BY c.reference, a.reference, b.reference LIMIT 1 BY a.lsn, b.lsn, c.lsn',
+      'SELECT x FROM (SELECT repeat(toString(a.lsn + b.lsn), 2000) AS x FROM postings AS a, postings AS b) ORDER BY x LIMIT 1 BY x',
       'too_large',
       /1 GB/,
     ],

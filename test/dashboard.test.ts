@@ -18,7 +18,7 @@ import { contrast, distance, palette, SIGHTS } from './support/palette.js';
 
 const SOURCES = new URL('../../src/analytics/dashboard/', import.meta.url);
 const INDEX = readFileSync(new URL('static/index.html', SOURCES), 'utf8');
-const STYLE = new URL('static/style.css', SOURCES);
+const STYLE = new URL('static/base.css', SOURCES);
 
 /** Nothing is left of them in a browser. */
 const TYPES_ONLY = ['answers.ts', 'uplot.d.ts'];

@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
+import { compareTrialBalance } from '../src/demo/analytics.js';
 import { accountsOf, book } from '../src/demo/booking.js';
 import { parseCsv } from '../src/demo/csv.js';
 import { expectedTotals, reconcile, total } from '../src/demo/reconcile.js';
@@ -213,5 +214,50 @@ describe('the reconciliation', () => {
     const result = reconcile(expected, new Map([...good].slice(1)));
     expect(result.differing.map((row) => row.account)).toEqual(['till:00']);
     expect(result.zeroSum).toBe(false);
+  });
+});
+
+describe('the comparison with ClickHouse', () => {
+  const expected = expectedTotals(lines);
+  const signOf = (account: string) => (/^(till|customer):/.test(account) ? 1n : -1n);
+  const rows = [...expected].map(([account, { debits, credits }]) => ({
+    ...{ account, debits, credits, balance: signOf(account) * (debits - credits) },
+  }));
+  const ledger = new Map(
+    rows.map(({ account, debits, credits, balance }) => [
+      account,
+      {
+        balance,
+        debits_posted: debits,
+        credits_posted: credits,
+        debits_pending: 0n,
+        credits_pending: 0n,
+      },
+    ]),
+  );
+
+  it('finds nothing where all three agree', () => {
+    expect(compareTrialBalance(rows, expected, ledger)).toEqual([]);
+  });
+
+  it('names every account with a penny more, none, or one too many', () => {
+    const [first, second, ...others] = rows;
+    const doctored = [{ ...first!, debits: first!.debits + 1n }, ...others];
+    expect(compareTrialBalance(doctored, expected, ledger).sort()).toEqual(
+      [
+        `ClickHouse has no ${second!.account}`,
+        `${first!.account} in ClickHouse differs from the file`,
+        `${first!.account} in ClickHouse differs from the ledger`,
+      ].sort(),
+    );
+    const more = [...rows, { account: 'ghost', debits: 1n, credits: 0n, balance: 1n }];
+    expect(compareTrialBalance(more, expected, ledger)).toEqual([
+      'ghost in ClickHouse differs from the file',
+      'ghost in ClickHouse differs from the ledger',
+    ]);
+    const unbalanced = [{ ...first!, balance: first!.balance + 1n }, ...rows.slice(1)];
+    expect(compareTrialBalance(unbalanced, expected, ledger)).toEqual([
+      `${first!.account} in ClickHouse differs from the ledger`,
+    ]);
   });
 });

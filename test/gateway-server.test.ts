@@ -7,6 +7,7 @@ import { WebSocket } from 'ws';
 import { FRAME_BYTES_MAX } from '../engine/limits.js';
 import type { Outcome } from '../engine/types.js';
 import { type Config, resolveConfig } from '../src/config.js';
+import { FeedLine } from '../src/feed/line.js';
 import { createAuthenticator, signToken } from '../src/gateway/auth.js';
 import { secretKey } from '../src/gateway/keys.js';
 import { type Gateway, startGateway } from '../src/gateway/server.js';
@@ -20,6 +21,10 @@ const SECRET = 'a secret of more than thirty-two bytes';
 class FakeLedger implements Ledger {
   readonly id = 'fake';
   readonly attachments = [];
+  readonly feed = new FeedLine(
+    ({ port }) => port.close(),
+    () => 41,
+  );
   onAnswered: (() => void) | undefined;
   readonly callers: Caller[] = [];
   readonly waiting: (() => void)[] = [];

@@ -2,22 +2,12 @@ import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { Accounts } from '../engine/accounts.js';
 import { CODES } from '../engine/codes.js';
-import { type Changes, judge, PARK, type Standing, shortfall, YES } from '../engine/ledger.js';
+import { type Changes, judge, noStanding, PARK, type Standing, shortfall, YES } from '../engine/ledger.js';
 import { AMOUNT_MAX } from '../engine/limits.js';
 
 /** The rules reckon with 64-bit words; here they are held against the same rules in integers without bounds. */
 
 const LOWEST = -(1n << 63n);
-const NOTHING: Standing = {
-  lowDown: 0n,
-  lowUp: 0n,
-  highUp: 0n,
-  highDown: 0n,
-  debitsUp: 0n,
-  debitsDown: 0n,
-  creditsUp: 0n,
-  creditsDown: 0n,
-};
 
 /** 0 to `max`, mostly near the ends of ranges. */
 function upTo(max: bigint): fc.Arbitrary<bigint> {
@@ -119,7 +109,7 @@ function flows(isDebitNormal: boolean, of: Sums): { low: bigint; high: bigint } 
 
 /** The rules, plainly. */
 function expected({ isDebitNormal, has, min, max, change, standing }: Case): number {
-  const still = standing ?? NOTHING;
+  const still = standing ?? noStanding();
   const moreDebits = change.debits + change.debitsPending;
   const moreCredits = change.credits + change.creditsPending;
   const debitRoom = AMOUNT_MAX - has.debits - has.debitsPending;

@@ -55,7 +55,7 @@ async function settled(page: Page): Promise<void> {
   // What the address has changed is told in a task of its own.
   await page.evaluate('new Promise((done) => setTimeout(done))');
   await page.waitForSelector('main .panel', { timeout: WAIT_MS });
-  await page.waitForFunction(`!document.querySelector('[aria-busy=true]')`, null, { timeout: WAIT_MS });
+  await page.waitForSelector('[aria-busy=true]', { state: 'detached', timeout: WAIT_MS });
 }
 
 const lead = (page: Page) => page.locator('.lead-value').textContent();
@@ -354,8 +354,7 @@ describe.skipIf(CHROMIUM === undefined)('the dashboard', () => {
       expect(await faults(page)).toEqual([]);
       await page.getByLabel('Token').fill(token);
       await page.getByLabel('Token').press('Enter');
-      await settled(page);
-      expect(await title(page)).toBe('Overview');
+      await expect.poll(() => title(page), { timeout: WAIT_MS }).toBe('Overview');
       await page.getByRole('button', { name: 'Sign out' }).click();
       await page.getByLabel('Token').waitFor();
       expect(await page.evaluate('sessionStorage.length')).toBe(0);
@@ -368,7 +367,9 @@ describe.skipIf(CHROMIUM === undefined)('the dashboard', () => {
       const [code] = (await once(demo, 'exit')) as [number];
       expect(code).toBe(0);
       await page.locator('#alert').waitFor({ timeout: WAIT_MS });
-      expect(await page.locator('#alert').textContent()).toContain('cannot be reached');
+      await expect
+        .poll(() => page.locator('#alert').textContent(), { timeout: WAIT_MS })
+        .toContain('cannot be reached');
       expect(await lead(page)).toBe(before);
       await page.getByRole('link', { name: '30 days' }).click();
       await expect

@@ -124,7 +124,7 @@ class Loader {
     const { state, fp } = this;
     for (let i = 0; i < 4; i++) fp[i] = words[at + i]!;
     const lsn = words[at + 4]! + (words[at + 5]! & 0xffff) * 4294967296;
-    state.ids.settleFill();
+    state.ids.settleFill(fp[1]!);
     state.addReversal(this.known(fp), fp, lsn, 0, [], []);
   }
 

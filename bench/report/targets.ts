@@ -188,6 +188,21 @@ const TARGETS: readonly Target[] = [
     atMost: 64,
     read: (find) => value(find(/^of a remembered id, 1000000 of them$/, 'kassa, worst')),
   },
+  {
+    suite: 'analytics',
+    what: 'p99 of tills at 20 k/s, to that without analytics',
+    atMost: 2,
+    read: (find) => {
+      const [on, off] = ['kassa', 'analytics off'].map((name) => latency(find(OPEN, name), 'p99'));
+      return on === undefined || off === undefined ? undefined : on / off;
+    },
+  },
+  {
+    suite: 'sink',
+    what: 'postings/s of a sink that catches up',
+    atLeast: 200_000,
+    read: (find) => value(find('catch-up of 1000000 transactions')),
+  },
 ];
 
 /** Each target with what was measured. */

@@ -1,9 +1,10 @@
 import { writeSync } from 'node:fs';
 import type { Database } from './database.js';
 
-const ASK_MS = 5_000;
-/** Long, since at the lowest priority the engine may have to wait for a processor. */
-const SILENCE_MS = 60_000;
+const TICK_MS = 1_000;
+const ASK_TICKS = 5;
+/** Counted in ticks, which come late while the process has to wait for a processor: so has its engine then, and is given longer. */
+const SILENT_TICKS = 60;
 
 /**
  * Asks the embedded engine for nothing now and then. An engine that hangs takes the process with it, which is then started again: its
@@ -14,31 +15,32 @@ const SILENCE_MS = 60_000;
 export function watchEngine(
   database: Database,
   onHung: () => void = endProcess,
-  silenceMs = SILENCE_MS,
+  tickMs = TICK_MS,
 ): () => void {
-  let hung: NodeJS.Timeout | undefined;
-  let next: NodeJS.Timeout | undefined;
-  let isWatching = true;
-  const ask = () => {
-    hung = setTimeout(onHung, silenceMs);
+  let isAsked = false;
+  let ticks = 0;
+  const timer = setInterval(() => {
+    ticks++;
+    if (isAsked) {
+      if (ticks === SILENT_TICKS) onHung();
+      return;
+    }
+    if (ticks < ASK_TICKS) return;
+    ticks = 0;
+    isAsked = true;
     // An error is an answer too.
     database
       .rows('SELECT 1')
       .catch(() => undefined)
       .then(() => {
-        clearTimeout(hung);
-        if (isWatching) next = setTimeout(ask, ASK_MS);
+        isAsked = false;
+        ticks = 0;
       });
-  };
-  ask();
-  return () => {
-    isWatching = false;
-    clearTimeout(hung);
-    clearTimeout(next);
-  };
+  }, tickMs);
+  return () => clearInterval(timer);
 }
 
 function endProcess(): void {
-  writeSync(2, `the embedded ClickHouse has not answered for ${SILENCE_MS / 1000} s\n`);
+  writeSync(2, `the embedded ClickHouse has not answered for ${(SILENT_TICKS * TICK_MS) / 1000} s\n`);
   process.kill(process.pid, 'SIGKILL');
 }

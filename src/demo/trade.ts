@@ -130,8 +130,7 @@ export class Trade {
     this.tally.lines += 1;
     for (const step of steps) {
       if (step.hold) await this.#timed(step, false, () => terminal.hold(sale(line, step)));
-      if (step.hold)
-        await this.#timed(step, true, () => terminal.capture(step.id, { effective_at: line.time }));
+      if (step.hold) await this.#timed(step, true, () => terminal.capture(step.id, described(line, step)));
       else await this.#timed(step, true, () => terminal.sell(sale(line, step)));
     }
   }
@@ -155,6 +154,14 @@ export class Trade {
   }
 }
 
-function sale({ invoice, time }: SaleLine, { id, code, postings }: Step): SaleInput {
-  return { id, postings, code, reference: invoice, effective_at: time };
+function sale(line: SaleLine, step: Step): SaleInput {
+  return { id: step.id, postings: step.postings, ...described(line, step) };
+}
+
+/** A capture says it again: reports go by what books, and that is the capture. */
+function described(
+  { invoice, time }: SaleLine,
+  { code }: Step,
+): Pick<SaleInput, 'code' | 'reference' | 'effective_at'> {
+  return { code, reference: invoice, effective_at: time };
 }

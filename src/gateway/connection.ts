@@ -12,11 +12,13 @@
  */
 import { CODES } from '../../engine/codes.js';
 import type { Refusal } from '../../engine/types.js';
+import type { FeedLine } from '../feed/line.js';
 import type { CompactSink, Session } from '../session.js';
 import type { Admission } from './admission.js';
 import { encodeJson } from './json.js';
 import type { Metrics } from './metrics.js';
 import { encodeAnswer, encodeMsgpack } from './msgpack.js';
+import { type FeedLog, Outlet } from './outlet.js';
 import type { WebSocket } from './uws.js';
 
 /** Numbers kept for one compact answer: rid, code number, lsn. */
@@ -48,8 +50,10 @@ export class Connection {
   private answers = new Float64Array(16 * ANSWER_FIELDS);
   private answersLength = 0;
   private readonly frames: (string | Uint8Array)[] = [];
-  /** Bytes that the socket has not taken yet, as of the last look. */
+  /** Bytes of replies that the socket has not taken yet, as of the last look. */
   private unread = 0;
+  /** Once it has subscribed to something. */
+  private outlet: Outlet | undefined;
   private sampledRid = NOT_SAMPLED;
   private sampledAtMs = 0;
   private readonly sendAll = () => this.sendQueued();
@@ -73,6 +77,12 @@ export class Connection {
   /** The session for frames in one of the encodings. */
   sessionFor(isBinary: boolean): Session {
     return isBinary ? this.binarySession : this.textSession;
+  }
+
+  /** Where its subscriptions are. */
+  subscriptions(feed: FeedLine, log: FeedLog): Outlet {
+    this.outlet ??= new Outlet(this.ws, feed, log);
+    return this.outlet;
   }
 
   /** Why a new command of this connection is refused now; undefined when it is welcome. */
@@ -147,7 +157,7 @@ export class Connection {
       // Whether all of it went is told for one send, not for those in a cork.
       if (this.sendQueued() === SENT && this.unread === 0) return;
     } else this.ws.cork(this.sendAll);
-    const unread = this.ws.getBufferedAmount();
+    const unread = this.unreadReplies();
     const slow = this.unread > 0 && unread > this.limits.backpressureBytes;
     this.unread = unread;
     if (slow) this.end(CLOSE.slowReader, 'replies are not read');
@@ -155,7 +165,14 @@ export class Connection {
 
   /** The socket has taken some of what was left unread. */
   drained(): void {
-    if (this.open) this.unread = this.ws.getBufferedAmount();
+    if (!this.open) return;
+    this.unread = this.unreadReplies();
+    this.outlet?.send();
+  }
+
+  private unreadReplies(): number {
+    const buffered = this.ws.getBufferedAmount();
+    return this.outlet === undefined ? buffered : this.outlet.repliesIn(buffered);
   }
 
   /** Closes with a code; what is queued behind it is lost, and `status` tells. */
@@ -170,6 +187,7 @@ export class Connection {
     this.open = false;
     this.answersLength = 0;
     this.frames.length = 0;
+    this.outlet?.close();
   }
 
   /** @returns what became of the last one */

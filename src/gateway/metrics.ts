@@ -1,6 +1,7 @@
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client';
 import { CODES } from '../../engine/codes.js';
 import type { AnalyticsDesk } from '../analytics/desk.js';
+import type { FeedLine } from '../feed/line.js';
 import type { Admission } from './admission.js';
 import { addAnalytics } from './analytics-metrics.js';
 import { type Latency, type LiveFigures, Pace } from './live.js';
@@ -32,6 +33,8 @@ export interface LiveBody {
 export class Metrics {
   readonly contentType: string;
   connections = 0;
+  /** Transactions that the live feed gave to sockets. */
+  feedTransactions = 0;
   private readonly answered: Record<Channel, Float64Array> = {
     http: new Float64Array(CODE_NUMBERS),
     ws: new Float64Array(CODE_NUMBERS),
@@ -60,6 +63,7 @@ export class Metrics {
     this.addGateway();
     this.addLedger();
     addAnalytics(this.registry, analytics, () => this.admission.ledger?.stats().durableLsn ?? 0);
+    this.addFeed();
   }
 
   /** @param n number of the answer's code */
@@ -155,6 +159,29 @@ export class Metrics {
     for (const [name, [key, help]] of Object.entries(figures)) {
       this.gauge(name, help, () => this.admission.ledger?.stats()[key] ?? 0);
     }
+  }
+
+  private addFeed(): void {
+    this.gauge('kassa_feed_subscriptions', 'Subscriptions of the live feed', () => this.feed()?.size ?? 0);
+    this.gauge(
+      'kassa_feed_lag_lsns',
+      'LSNs that the slowest subscription is behind the durable LSN',
+      () => this.feed()?.lag() ?? 0,
+    );
+    const sent = () => this.feedTransactions;
+    new Counter({
+      name: 'kassa_feed_transactions_total',
+      help: 'Transactions given to subscriptions',
+      registers: [this.registry],
+      collect() {
+        this.reset();
+        this.inc(sent());
+      },
+    });
+  }
+
+  private feed(): FeedLine | undefined {
+    return this.admission.ledger?.feed;
   }
 
   private gauge(name: string, help: string, read: () => number): void {

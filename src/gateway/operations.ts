@@ -23,16 +23,19 @@ const OPERATIONS: ReadonlyMap<unknown, Operation> = new Map<unknown, Operation>(
     (session, body) => withId(body, 'id', (id, rest) => session.updateAccount(id, rest as never)),
   ],
   ['balance', (session, body) => onlyId(body, 'account', (id) => session.balance(id))],
-  ['subscribe', () => refuse('invalid_request', 'subscribe is not available yet', { pointer: '/op' })],
 ]);
 
 /** @param body the frame without `rid` and `op` */
 export function runOperation(session: Session, op: unknown, body: Body): Promise<Outcome<object>> | Refusal {
   const operation = OPERATIONS.get(op);
   if (operation === undefined) {
-    return refuse('invalid_request', `op must be one of ${[...OPERATIONS.keys()].join(', ')}, ping`, {
-      pointer: '/op',
-    });
+    return refuse(
+      'invalid_request',
+      `op must be one of ${[...OPERATIONS.keys()].join(', ')}, subscribe, unsubscribe, ping`,
+      {
+        pointer: '/op',
+      },
+    );
   }
   return operation(session, body);
 }

@@ -233,6 +233,10 @@ export class SocketService {
       connection.queueRefusal(isBinary, rid, refuseAdmission(refused, notReady));
       return;
     }
+    if (op === 'subscribe' || op === 'unsubscribe') {
+      this.subscription(connection, op, body, rid, isBinary);
+      return;
+    }
     const running = runOperation(connection.sessionFor(isBinary), op, body);
     if (!(running instanceof Promise)) {
       connection.queueRefusal(isBinary, rid, running);
@@ -246,6 +250,34 @@ export class SocketService {
         this.fault(connection, error);
       },
     );
+  }
+
+  /** Answered at once: what comes of it comes by the feed. */
+  private subscription(
+    connection: Connection,
+    op: 'subscribe' | 'unsubscribe',
+    body: Body,
+    rid: number,
+    isBinary: boolean,
+  ): void {
+    const { admission, metrics, logger } = this.context;
+    const { feed } = admission.ledger as Ledger;
+    const outlet = connection.subscriptions(feed, {
+      sent: (transactions) => {
+        metrics.feedTransactions += transactions;
+      },
+      ended: (reason, lsn) => logger.warn({ reason, lsn }, 'a subscription was ended'),
+      failed: (error) => this.fault(connection, error),
+    });
+    const { caller } = connection.sessionFor(isBinary);
+    const outcome =
+      op === 'subscribe' ? outlet.subscribe(caller, rid, isBinary, body) : outlet.unsubscribe(body);
+    if (isRefusal(outcome)) {
+      connection.queueRefusal(isBinary, rid, outcome);
+      return;
+    }
+    metrics.count('ws', CODES.ok.n);
+    connection.queueReply(isBinary, { rid, ok: true, ...outcome });
   }
 
   private answer(connection: Connection, isBinary: boolean, rid: number, outcome: Outcome<object>): void {
@@ -275,6 +307,10 @@ function refuseRid(connection: Connection, isBinary: boolean): void {
     pointer: '/rid',
   });
   connection.queueRefusal(isBinary, undefined, refusal);
+}
+
+function isRefusal(outcome: object): outcome is Refusal {
+  return 'ok' in outcome;
 }
 
 function codeNumber(outcome: Outcome<object>): number {

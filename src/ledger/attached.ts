@@ -1,4 +1,5 @@
 import { Control } from '../../engine/control.js';
+import { FeedLine } from '../feed/line.js';
 import { Front } from './front.js';
 import { ReaderClient } from './reader-client.js';
 import { noRoom } from './room.js';
@@ -13,6 +14,7 @@ export class AttachedThreads implements Threads {
   readonly control: Control;
   readonly front: Front;
   readonly reader: ReaderClient;
+  readonly feed: FeedLine;
   /** Known to the main thread only. */
   readonly checkpointLsn = 0;
   readonly attachments = [];
@@ -27,6 +29,11 @@ export class AttachedThreads implements Threads {
     this.shards = attachment.shards;
     this.control = new Control(wiring.control);
     this.reader = new ReaderClient(attachment.reader);
+    this.feed = new FeedLine(
+      (join) => attachment.feed.postMessage(join, [join.port]),
+      () => this.control.durableLsn(),
+    );
+    attachment.feed.on('message', () => this.feed.lost());
     this.front = new Front({
       front,
       control: this.control,
@@ -72,6 +79,8 @@ export class AttachedThreads implements Threads {
   private async stop(): Promise<void> {
     await Promise.race([settled(this.front, this.reader), this.failed]);
     this.reader.close();
+    this.feed.close();
+    this.attachment.feed.close();
     this.attachment.failure.close();
     for (const port of this.attachment.doorbells) port.close();
   }

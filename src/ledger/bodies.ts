@@ -155,18 +155,18 @@ function described(view: RecordView) {
   };
 }
 
-function endBody(fact: Fact): EndBody {
-  const view = viewOf(fact);
+/** What an end was. @param view of its record */
+export function endBody(view: RecordView, lsn: number, timeMs: number): EndBody {
   const postings = postingsOf(view);
   let status: EndBody['status'] = 'expired';
   if (view.kind === RecordKind.post) status = 'posted';
   else if (view.kind === RecordKind.void) status = 'voided';
-  const effective = view.has(Has.effectiveAt) ? view.effectiveAt : fact.timeMs;
+  const effective = view.has(Has.effectiveAt) ? view.effectiveAt : timeMs;
   const isDated = status === 'posted' || view.has(Has.effectiveAt);
   return {
     status,
-    lsn: fact.lsn,
-    committed_at: isoTime(fact.timeMs),
+    lsn,
+    committed_at: isoTime(timeMs),
     ...(isDated ? { effective_at: isoTime(effective) } : {}),
     ...described(view),
     ...(postings.length === 0 ? {} : { postings }),
@@ -178,24 +178,17 @@ function reversalBody(fact: Fact): ReversalBody {
   return { id: view.id, lsn: fact.lsn, committed_at: isoTime(fact.timeMs), postings: postingsOf(view) };
 }
 
-/** What a transaction was and how it stands, out of its stored facts. */
-export function transactionBody(
-  created: Fact,
-  end: Fact | undefined,
-  reversals: readonly Fact[],
-): TransactionBody {
-  const view = viewOf(created);
+/** What a transaction was when it was made: posted, pending, or voided before it was ever seen. @param view of its record */
+export function creationBody(view: RecordView, lsn: number, timeMs: number): TransactionBody {
   const isHold = view.kind === RecordKind.pending;
-  const ended = end === undefined ? undefined : endBody(end);
-  let status: TransactionStatus = 'posted';
+  let status: TransactionStatus = isHold ? 'pending' : 'posted';
   if (view.kind === RecordKind.tombstone) status = 'voided';
-  else if (isHold) status = ended?.status ?? 'pending';
-  const effective = view.has(Has.effectiveAt) ? view.effectiveAt : created.timeMs;
+  const effective = view.has(Has.effectiveAt) ? view.effectiveAt : timeMs;
   return {
     id: view.id,
     status,
-    lsn: created.lsn,
-    committed_at: isoTime(created.timeMs),
+    lsn,
+    committed_at: isoTime(timeMs),
     ...(view.kind === RecordKind.tombstone
       ? {}
       : { effective_at: isoTime(effective), postings: postingsOf(view) }),
@@ -210,7 +203,20 @@ export function transactionBody(
       : {}),
     ...described(view),
     ...(view.has(Has.original) ? { reverses: view.original } : {}),
-    ...(ended === undefined ? {} : { end: ended }),
+  };
+}
+
+/** What a transaction was and how it stands, out of its stored facts. */
+export function transactionBody(
+  created: Fact,
+  end: Fact | undefined,
+  reversals: readonly Fact[],
+): TransactionBody {
+  const body = creationBody(viewOf(created), created.lsn, created.timeMs);
+  const ended = end === undefined ? undefined : endBody(viewOf(end), end.lsn, end.timeMs);
+  return {
+    ...body,
+    ...(ended === undefined ? {} : { status: ended.status, end: ended }),
     ...(reversals.length === 0 ? {} : { reversals: reversals.map(reversalBody) }),
   };
 }

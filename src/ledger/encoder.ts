@@ -75,8 +75,7 @@ export class CommandEncoder {
   resultBytes: number = PLAIN_RESULT_BYTES;
   /** An account that the caller may not use, if any was named. */
   forbidden: string | undefined;
-  private caller: CallerPrefix | undefined;
-  private keys!: TenantKeys;
+  private caller!: CallerPrefix;
   private fieldsAt = 0;
   private metadataAt = -1;
   private metadataEnd = 0;
@@ -110,7 +109,6 @@ export class CommandEncoder {
     const { bytes } = this.payload;
     for (let i = 0; i < caller.bytes.length; i++) bytes[i] = caller.bytes[i]!;
     this.caller = caller;
-    this.keys = caller.keys;
   }
 
   /** Writes text of an alphabet with its length. @returns what its characters are; FOREIGN when nothing was written */
@@ -164,7 +162,7 @@ export class CommandEncoder {
   private identify(at: number, found: number): boolean {
     if (found & FOREIGN) return false;
     const { payload } = this;
-    fingerprint(payload.view, at, payload.at, this.keys, this.fp, (found & BRACE) !== 0);
+    fingerprint(payload.view, at, payload.at, this.caller.keys, this.fp, (found & BRACE) !== 0);
     this.fieldsAt = payload.at;
     return true;
   }
@@ -173,7 +171,7 @@ export class CommandEncoder {
   putAccountId(value: unknown): boolean {
     const from = this.payload.at + 1;
     if (this.putText(value, ID_BYTES_MAX, ID_ALPHABET) & FOREIGN) return false;
-    hashAccount(this.payload.view, from, this.payload.at, this.keys, this.fp, 0);
+    hashAccount(this.payload.view, from, this.payload.at, this.caller.keys, this.fp, 0);
     this.fp[2] = 0;
     this.fp[3] = 0;
     this.fieldsAt = this.payload.at;
@@ -183,7 +181,7 @@ export class CommandEncoder {
 
   /** Notes the account written from `at` on if it is out of the caller's reach. */
   private checkReach(at: number): void {
-    const accounts = this.caller?.accounts;
+    const accounts = this.caller.accounts;
     if (accounts === undefined) return;
     const account = asciiText(this.payload.bytes, at, this.payload.at - at);
     if (!accounts.some((prefix) => account.startsWith(prefix))) this.forbidden ??= account;
@@ -266,7 +264,7 @@ export class CommandEncoder {
     }
     let amount: bigint;
     if (typeof value === 'bigint') amount = value;
-    else if (typeof value === 'string' && this.caller?.textAmounts && /^[0-9]{1,19}$/.test(value))
+    else if (typeof value === 'string' && this.caller.textAmounts && /^[0-9]{1,19}$/.test(value))
       amount = BigInt(value);
     else return false;
     if (amount < 1n || amount > AMOUNT_MAX) return false;
@@ -290,8 +288,8 @@ export class CommandEncoder {
   private takePosting(at: number, found: number): boolean {
     if (found & FOREIGN) return false;
     const { payload, words, wordCount } = this;
-    if (found & BRACE) hashAccount(payload.view, at, payload.at, this.keys, words, wordCount);
-    else hashUntagged(payload.view, at, payload.at, this.keys, words, wordCount);
+    if (found & BRACE) hashAccount(payload.view, at, payload.at, this.caller.keys, words, wordCount);
+    else hashUntagged(payload.view, at, payload.at, this.caller.keys, words, wordCount);
     this.wordCount = wordCount + 2;
     this.n++;
     this.checkReach(at);
@@ -330,7 +328,8 @@ export class CommandEncoder {
 
   /** Hashes the content: operation, fields and postings as given; canonical metadata; seconds instead of the time of expiry. */
   hashContent(): void {
-    const { payload, content, keys } = this;
+    const { payload, content } = this;
+    const { keys } = this.caller;
     if (this.metadataAt < 0 && this.expiresAt < 0) {
       hashContent(keys, this.op, this.n, this.presence, payload.view, this.fieldsAt, payload.at);
     } else {

@@ -2,6 +2,8 @@ import { MessageChannel, type MessagePort, type Transferable, Worker } from 'nod
 import { Control } from '../../engine/control.js';
 import { LOCAL_DISK } from '../../wal/local-disk.js';
 import { lockDirectory } from '../../wal/lock.js';
+import { FeedHost } from '../feed/host.js';
+import type { FeedLine } from '../feed/line.js';
 import type { LedgerOptions } from '../ledger.js';
 import { settled } from './attached.js';
 import { Front } from './front.js';
@@ -44,6 +46,8 @@ export interface Threads extends SessionHost {
   readonly shards: number;
   readonly control: Control;
   readonly checkpointLsn: number;
+  /** To the live feed. */
+  readonly feed: FeedLine;
   /** Resolves with the reason when the ledger has stopped by itself. */
   readonly failed: Promise<Error>;
   /** What further fronts on other threads are made of, once each. */
@@ -58,7 +62,7 @@ export interface Threads extends SessionHost {
 /**
  * Wires and starts everything, in the order that data flows:
  *
- *   front -> shards -> writer -> log -> reader, checkpointer
+ *   front -> shards -> writer -> log -> reader, checkpointer, feed
  *
  * The writer opens the log first: it tells the key and the end that shards recover to.
  */
@@ -132,6 +136,7 @@ export async function startThreads(options: ThreadOptions): Promise<Threads> {
       now,
     });
     for (const port of doorbells[0]!) port.on('message', front.drain);
+    const feedHost = new FeedHost({ data, control: wiring.control }, () => control.durableLsn());
     const attachments = doorbells.slice(1).map((ports, i): Attachment => {
       const { port1, port2 } = new MessageChannel();
       readerThread.postMessage(port1, [port1]);
@@ -147,6 +152,7 @@ export async function startThreads(options: ThreadOptions): Promise<Threads> {
         doorbells: ports,
         reader: port2,
         failure: failure.port2,
+        feed: feedHost.attach(),
       };
     });
     const room = new RoomWatch(
@@ -160,6 +166,7 @@ export async function startThreads(options: ThreadOptions): Promise<Threads> {
       runners,
       checkpointer,
       reader: readerThread,
+      feedHost,
       attachments,
       doorbells: doorbells[0]!,
       room,
@@ -217,6 +224,7 @@ class RunningThreads implements Threads {
       readonly runners: readonly Worker[];
       readonly checkpointer: Worker;
       readonly reader: Worker;
+      readonly feedHost: FeedHost;
       readonly attachments: readonly Attachment[];
       readonly doorbells: readonly MessagePort[];
       readonly room: RoomWatch;
@@ -234,6 +242,10 @@ class RunningThreads implements Threads {
 
   get failed(): Promise<Error> {
     return this.supervisor.failed;
+  }
+
+  get feed(): FeedLine {
+    return this.parts.feedHost.line;
   }
 
   get attachments(): readonly Attachment[] {
@@ -283,6 +295,7 @@ class RunningThreads implements Threads {
     await Promise.race([settled(front, reader), supervisor.failed]);
     clearInterval(this.ticker);
     parts.room.stop();
+    await parts.feedHost.close();
     if (supervisor.fatal !== undefined) {
       // What was not answered never will be; what was is in the log.
       await supervisor.abandon();

@@ -140,8 +140,10 @@ export interface Attachment {
   readonly reader: MessagePort;
   /** Brings the reason when the ledger has stopped: nothing that is in flight will be answered. */
   readonly failure: MessagePort;
+  /** Takes what is to join the feed. */
+  readonly feed: MessagePort;
 }
 
 export function attachmentPorts(attachment: Attachment): MessagePort[] {
-  return [...attachment.doorbells, attachment.reader, attachment.failure];
+  return [...attachment.doorbells, attachment.reader, attachment.failure, attachment.feed];
 }

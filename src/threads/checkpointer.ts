@@ -1,4 +1,3 @@
-import { setPriority } from 'node:os';
 import { parentPort, workerData } from 'node:worker_threads';
 import { Control } from '../../engine/control.js';
 import { Checkpointer } from '../../wal/checkpoint.js';
@@ -7,6 +6,7 @@ import { DamagedLogError, NewerFormatError } from '../../wal/errors.js';
 import { openLogReader } from '../../wal/log.js';
 import { checkTail } from '../../wal/recover.js';
 import type { CheckpointerData, CheckpointerStart } from '../ledger/wiring.js';
+import { yieldToOthers } from './priority.js';
 
 /**
  * The checkpointer's thread. While the shards recover it checks the log above the checkpoint; once they are done with the checkpoint's
@@ -14,8 +14,6 @@ import type { CheckpointerData, CheckpointerStart } from '../ledger/wiring.js';
  */
 
 const LOOK_EVERY_MS = 250;
-/** Below the threads that answer: at full load it falls behind, about a tenth of a processor is left to it, and catches up afterwards. */
-const NICENESS = 10;
 /**
  * It works in short pieces: who is woken on its processor waits for the end of a piece, and not for the scheduler's next tick. Beside three
  * threads that together take 1.7 of two processors, 30 ms of work in one piece made p99.9 of their waking 2.6 and 3.1 ms in two runs, in pieces
@@ -83,16 +81,6 @@ function run(checkpointer: Checkpointer): void {
     timer = setTimeout(look, isMore ? 0 : LOOK_EVERY_MS);
   };
   look();
-}
-
-/** On Linux the priority is the calling thread's own; elsewhere it would be the whole process's. */
-function yieldToOthers(): void {
-  if (process.platform !== 'linux') return;
-  try {
-    setPriority(0, NICENESS);
-  } catch {
-    // A sandbox may forbid it: then this thread takes its full share.
-  }
 }
 
 /** The ledger goes on without new checkpoints: a full disk stops it at the log, if at all. A damaged log does not go on. */

@@ -18,6 +18,7 @@ const OPS = [
   'balance',
   'ping',
   'subscribe',
+  'unsubscribe',
 ];
 const WORDS = [
   'x',
@@ -143,12 +144,22 @@ function fieldsOf(dice: Dice, op: string): Pairs {
       return [['account', makeAccount(dice)]];
     case 'account_get':
       return [['id', makeAccount(dice)]];
-    case 'ping':
     case 'subscribe':
+      return describeSubscription(dice);
+    case 'unsubscribe':
+      return [['subscription', makeInteger(dice)]];
+    case 'ping':
       return [];
     default:
       return [...id, ...describe(dice)];
   }
+}
+
+function describeSubscription(dice: Dice): Pairs {
+  const pairs: Pairs = [];
+  if (dice.chance(50)) pairs.push(['from_lsn', spoilt(dice, BigInt(dice.below(200)))]);
+  if (dice.chance(50)) pairs.push(['accounts', spoilt(dice, [makeAccount(dice), '{s}*'])]);
+  return pairs;
 }
 
 /** A map frame with this rid. */

@@ -12,11 +12,13 @@ const NO_RID = 'none';
 
 /**
  * A connection that sends anything and keeps account of what it is owed: one answer to each frame, in the frame's encoding, with its `rid` if it
- * had a usable one. Anything else, and a connection that is closed, is a failure.
+ * had a usable one; and what it subscribed to. Anything else, and a connection that is closed, is a failure.
  */
 export class HostileSocket {
   /** By encoding and rid: the frames that wait for an answer. */
   private readonly owed = new Map<string, Asked[]>();
+  /** Encoding and rid of the subscriptions that may stand. */
+  private readonly subscribed = new Set<string>();
   private count = 0;
   private failure: Error | undefined;
   private onChange: (() => void) | undefined;
@@ -51,6 +53,7 @@ export class HostileSocket {
     const key = keyOf(isBinary, ridOf(frame));
     const waiting = this.owed.get(key);
     const asked = askedBy(frame);
+    if ((frame as Fields | null | undefined)?.['op'] === 'subscribe') this.subscribed.add(key);
     if (waiting === undefined) this.owed.set(key, [asked]);
     else waiting.push(asked);
     this.count++;
@@ -81,6 +84,7 @@ export class HostileSocket {
   private receive(bytes: Buffer, isBinary: boolean): void {
     const reply = isBinary ? decodeMsgpack(bytes) : decodeJson(bytes);
     const key = keyOf(isBinary, ridOf(reply));
+    if ((reply as Fields)['events'] !== undefined && this.subscribed.has(key)) return;
     const waiting = this.owed.get(key);
     if (waiting === undefined) throw new Error(`an answer to nothing: ${JSON.stringify(reply)}`);
     // Of several frames with one rid it cannot be told which this answers.

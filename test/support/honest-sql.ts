@@ -183,4 +183,29 @@ export const HONEST: readonly (readonly [sql: string, rows: readonly (readonly u
     'SELECT coalesce(NULL, 1), NULL IS NULL, true AND false, greatest(1, 2), round(2.567, 1)',
     [[1, 1, false, 2, 2.6]],
   ],
+  // Conditions that also go into the reading of the table.
+  ['SELECT amount + 1 AS amount FROM postings WHERE amount = 102', [[102]]],
+  ["SELECT count() FROM postings WHERE code = '1' OR code = '2'", [[200]]],
+  ["SELECT count() FROM postings WHERE code = '1' ? 1 : code = '2'", [[200]]],
+  [
+    "SELECT count() FROM postings WHERE side = 'debit' AND effective_at >= '2026-01-01 01:00:00' AND account = 'till:1'",
+    [[470]],
+  ],
+  [
+    "SELECT count() FROM postings AS p WHERE p.lsn <= 500 AND p.lsn > 10 AND p.code != '1' AND lsn < 20",
+    [[8]],
+  ],
+  [
+    "SELECT count() FROM transactions AS t LEFT JOIN accounts AS a ON t.lsn = a.lsn WHERE a.currency = ''",
+    [[998]],
+  ],
+  [
+    "WITH x AS (SELECT lsn FROM postings WHERE account = 'sales') SELECT count(), min(lsn) FROM x WHERE lsn > 500",
+    [[250, 502]],
+  ],
+  ['WITH 3 AS lsn SELECT count() FROM postings WHERE lsn = 3', [[1000]]],
+  [
+    'SELECT (SELECT count() FROM postings WHERE lsn < 11) + (SELECT count() FROM postings WHERE lsn < 21)',
+    [[30]],
+  ],
 ];

@@ -13,6 +13,7 @@ export interface LoggedPosting {
 export interface LoggedRecord {
   readonly lsn: number;
   readonly kind: keyof typeof RecordKind;
+  readonly tenant: string;
   readonly id: string;
   /** What was posted, held or captured. */
   readonly postings: readonly LoggedPosting[];
@@ -89,7 +90,7 @@ function toRecord(view: RecordView, lsn: number, timeMs: number): LoggedRecord {
   }
   const expiresAtMs = view.presence & Has.expiresAt ? view.expiresAt : undefined;
   const group = view.presence & Has.group ? view.group : '';
-  return { lsn, kind, id: view.id, postings, timeMs, expiresAtMs, group };
+  return { lsn, kind, tenant: view.tenant, id: view.id, postings, timeMs, expiresAtMs, group };
 }
 
 /** Kinds whose postings move balances. */

@@ -52,6 +52,7 @@ export class Wire {
   private nextRid = 1;
   private readonly waiting = new Map<number, { resolve(reply: never): void; reject(error: Error): void }>();
   private readonly onStray: (() => void)[] = [];
+  private readonly followers = new Map<number, (frame: Fields) => void>();
 
   private constructor(
     readonly socket: WebSocket,
@@ -114,6 +115,17 @@ export class Wire {
     return reply;
   }
 
+  /** Subscribes. @param follower hears of every frame behind the reply. @returns the reply */
+  subscribe(
+    fields: object,
+    follower: (frame: Fields) => void,
+    encoding: Encoding = this.encoding,
+  ): Promise<MapReply> {
+    const rid = this.nextRid++;
+    this.followers.set(rid, follower);
+    return this.exchange(rid, { rid, op: 'subscribe', ...fields }, encoding);
+  }
+
   sendFrame(frame: unknown, encoding: Encoding = this.encoding): void {
     if (encoding === 'json') this.sendRaw(writeJson(frame));
     else this.sendRaw(packFrame(frame));
@@ -144,6 +156,11 @@ export class Wire {
     if (waiting !== undefined) {
       this.waiting.delete(rid);
       waiting.resolve(reply as never);
+      return;
+    }
+    const follower = this.followers.get(rid);
+    if (follower !== undefined) {
+      follower(reply as Fields);
       return;
     }
     this.stray.push(reply);

@@ -16,14 +16,25 @@ const TYPES = {
 
 /** Beside the sources; this file itself is compiled to dist/src/analytics/dashboard/. */
 const STATIC = new URL('../../../../src/analytics/dashboard/static/', import.meta.url);
-const STATIC_FILES = ['icon.svg', 'style.css'];
+const STATIC_FILES = [
+  'icon.svg',
+  'base.css',
+  'controls.css',
+  'frame.css',
+  'panels.css',
+  'tables.css',
+  'charts.css',
+  'room.css',
+];
 
 /** Compiled for browsers from the folder `page`. */
 const PAGE = new URL('page/', import.meta.url);
 const MODULES = [
   'accounts',
   'api',
+  'buckets',
   'chart',
+  'choices',
   'dom',
   'download',
   'exact-json',

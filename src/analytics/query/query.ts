@@ -3,8 +3,9 @@ import { type Database, quote } from '../database.js';
 import { ReportError } from '../report-error.js';
 import { BUCKETS } from '../schema.js';
 import { refusalOf } from './refusal.js';
+import type { Place, Table } from './sources.js';
 import { SqlError } from './sql-error.js';
-import { type Place, type Statement, type Table, translate } from './statement.js';
+import { type Statement, translate } from './statement.js';
 
 /** Bytes of a statement. */
 const SQL_BYTES_MAX = 65_536;

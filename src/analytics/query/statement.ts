@@ -1,6 +1,5 @@
-import { Expressions } from './expressions.js';
-import { findFunction } from './functions.js';
 import { printName } from './lexer.js';
+import { OUTPUT_MAX, PLACE, type Place, type Source, Sources } from './sources.js';
 
 /**
  * From an analyst's statement to the one that runs.
@@ -12,37 +11,9 @@ import { printName } from './lexer.js';
  *
  * Conditions of the statement work on nothing but the tenant's rows, for what goes wrong on others (a text that is no number, one that is too long)
  * would tell of them. The LIMIT within keeps them out of the reading, where ClickHouse would work them out together with the tenant's
- * own condition; and dictionaries of LowCardinality, on which functions work as a whole, are left behind.
+ * own condition; and dictionaries of LowCardinality, on which functions work as a whole, are left behind. Only comparisons of a column with a
+ * literal, which cannot fail on a row, go into the reading as well, so that it finds an account or a day by the table's order.
  */
-
-/** A table, its columns by name and type. */
-export interface Table {
-  readonly name: string;
-  readonly columns: readonly (readonly [name: string, type: string])[];
-}
-
-const TENANT = 'tenant';
-const NO_LIMIT = '18446744073709551615';
-/** How often tables are read, those in WITH as often as it is named: ClickHouse works a WITH out anew for each. */
-const TABLE_READS_MAX = 64;
-/** Characters of what is written. */
-const OUTPUT_MAX = 1_000_000;
-
-/** A WITH of a query, and how many tables it reads. */
-interface Named {
-  readonly text: string;
-  readonly reads: number;
-}
-
-/** What there is on the side of ClickHouse. */
-export interface Place {
-  /** Where the tables are. */
-  readonly database: string;
-  /** Those that may be read. */
-  readonly tables: ReadonlyMap<string, Table>;
-  /** Names of all functions of ClickHouse and of its users, in lower case. */
-  readonly functions: ReadonlySet<string>;
-}
 
 /** What runs: the statement's own form, the tenant a parameter `tenant`. */
 export interface Statement {
@@ -60,24 +31,9 @@ export function translate(sql: string, place: Place, rows: number): Statement {
   return new Translator(sql, place).statement(rows);
 }
 
-/** A column as a value of its own. */
-function plainColumn([name, type]: readonly [string, string]): string {
-  const plain = /^(?:LowCardinality\((.*)\)|SimpleAggregateFunction\(\w+, (.*)\))$/.exec(type);
-  const column = printName(name);
-  return plain === null ? column : `CAST(${column} AS ${plain[1] ?? plain[2]}) AS ${column}`;
-}
-
-class Translator extends Expressions {
-  private readonly scopes: Map<string, Named>[] = [];
-  private readonly used = new Set<string>();
-  private reads = 0;
-
-  constructor(
-    sql: string,
-    private readonly place: Place,
-  ) {
-    super(sql);
-  }
+class Translator extends Sources {
+  /** 1 in the statement itself: what it calls its columns is what the answer calls them. */
+  private depthOfQueries = 0;
 
   statement(rows: number): Statement {
     if (!this.isQuery()) this.fail('one statement that begins with SELECT or WITH is expected');
@@ -85,38 +41,9 @@ class Translator extends Expressions {
     this.takeSign(';');
     if (this.token.kind !== 'end') this.fail('the end of the statement is expected');
     if (query.length > OUTPUT_MAX) this.refuse('the statement becomes too large');
-    return { sql: query, tables: this.used };
+    const sql = query.replace(PLACE, (_, number) => this.conditions[Number(number)]!);
+    return { sql, tables: this.used };
   }
-
-  /**
-   * Where ClickHouse finds no column of a name, it may take a function of that name. Names of columns are let through: no function that
-   * matters is called so.
-   */
-  protected override isForbidden(name: string): boolean {
-    if (!this.place.functions.has(name.toLowerCase()) || findFunction(name) !== undefined) return false;
-    for (const { columns } of this.place.tables.values()) {
-      if (columns.some(([column]) => column === name && column !== TENANT)) return false;
-    }
-    return true;
-  }
-
-  protected override cte(name: string): string | undefined {
-    const named = this.scopes.findLast((scope) => scope.has(name))?.get(name);
-    if (named === undefined) return undefined;
-    this.count(named.reads, named.text.length);
-    return named.text;
-  }
-
-  private count(reads: number, length: number): void {
-    this.reads += reads;
-    this.written += length;
-    if (this.reads > TABLE_READS_MAX) this.refuse(`tables are read more than ${TABLE_READS_MAX} times`);
-    if (this.written > OUTPUT_MAX) this.refuse('the statement becomes too large');
-  }
-
-  private written = 0;
-  /** 1 in the statement itself: what it calls its columns is what the answer calls them. */
-  private depthOfQueries = 0;
 
   /** SELECTs and what joins them. @param rows for the statement itself: a limit, where it is one SELECT without */
   protected override query(rows?: number): string {
@@ -181,7 +108,9 @@ class Translator extends Expressions {
       } else {
         const text = this.expression();
         this.needPhrase('AS');
-        scalars.push(`${text} AS ${printName(this.needName())}`);
+        const name = this.needName();
+        this.aliases.add(name);
+        scalars.push(`${text} AS ${printName(name)}`);
       }
     } while (this.takeSign(','));
     return scalars.join(', ');
@@ -190,8 +119,17 @@ class Translator extends Expressions {
   private select(): string {
     this.needPhrase('SELECT');
     let text = `SELECT ${this.takePhrase('DISTINCT') ? 'DISTINCT ' : ''}${this.list(() => this.item())}`;
-    if (this.takePhrase('FROM')) text += ` FROM ${this.sources()}`;
-    if (this.takePhrase('WHERE')) text += ` WHERE ${this.expression()}`;
+    let only: Source | undefined;
+    if (this.takePhrase('FROM')) {
+      const sources = this.sources();
+      text += ` FROM ${sources.text}`;
+      only = sources.only;
+    }
+    if (this.takePhrase('WHERE')) {
+      if (only?.table !== undefined)
+        this.conditions[only.table.place] = this.plainConditions(only.name, only.table);
+      text += ` WHERE ${this.expression()}`;
+    }
     if (this.takePhrase('GROUP BY')) text += ` GROUP BY ${this.groups()}`;
     if (this.takePhrase('HAVING')) text += ` HAVING ${this.expression()}`;
     if (this.takePhrase('WINDOW')) {
@@ -221,11 +159,6 @@ class Translator extends Expressions {
     return `${text} AS ${printName(this.sourceFrom(start))}`;
   }
 
-  private alias(): string {
-    if (this.takePhrase('AS') || this.isName()) return ` AS ${printName(this.needName())}`;
-    return '';
-  }
-
   /** `* EXCEPT (a, b)`; followed by a SELECT, EXCEPT is something else. */
   private without(): string {
     if (
@@ -240,98 +173,6 @@ class Translator extends Expressions {
     const names = this.list(() => printName(this.needName()));
     this.needSign(')');
     return ` EXCEPT (${names})`;
-  }
-
-  private sources(): string {
-    let text = this.source();
-    for (;;) {
-      if (this.takeSign(',')) {
-        text += ` CROSS JOIN ${this.source()}`;
-        continue;
-      }
-      const join = this.join();
-      if (join === undefined) return text;
-      if (join.endsWith('ARRAY JOIN')) {
-        text += ` ${join} ${this.list(() => this.expression() + this.alias())}`;
-        continue;
-      }
-      text += ` ${join} ${this.source()}`;
-      if (join === 'CROSS JOIN') continue;
-      if (this.takePhrase('ON')) text += ` ON ${this.expression()}`;
-      else {
-        this.needPhrase('USING');
-        const inBrackets = this.takeSign('(');
-        text += ` USING (${this.list(() => printName(this.needName()))})`;
-        if (inBrackets) this.needSign(')');
-      }
-    }
-  }
-
-  private join(): string | undefined {
-    const words: string[] = [];
-    const known = [
-      'ALL',
-      'ANY',
-      'ASOF',
-      'SEMI',
-      'ANTI',
-      'INNER',
-      'LEFT',
-      'RIGHT',
-      'FULL',
-      'OUTER',
-      'CROSS',
-      'ARRAY',
-    ];
-    for (;;) {
-      const word = known.find((one) => this.isPhrase(one));
-      if (word === undefined) break;
-      this.next();
-      words.push(word);
-      if (words.length > 4) this.fail('JOIN is expected');
-    }
-    if (words.length === 0 && !this.isPhrase('JOIN')) return undefined;
-    this.needPhrase('JOIN');
-    const join = [...words, 'JOIN'].join(' ');
-    if (
-      !/^(?:((ALL|ANY|ASOF|SEMI|ANTI) )?((INNER|LEFT|RIGHT|FULL)( OUTER)? )?((ALL|ANY|ASOF|SEMI|ANTI) )?|CROSS |(LEFT )?ARRAY )JOIN$/.test(
-        join,
-      )
-    ) {
-      this.refuse(`${join} is not used here`);
-    }
-    return join;
-  }
-
-  private source(): string {
-    if (this.isSign('(')) {
-      if (!this.isQuery()) this.fail('a table or a query is expected');
-      return this.subquery() + this.alias();
-    }
-    const token = this.token;
-    const name = this.needName();
-    if (this.isSign('(')) this.refuse('table functions are not used here', token);
-    if (this.isSign('.')) this.refuse('a table is named without its database', token);
-    const query = this.cte(name) ?? this.ownRows(name);
-    if (query === undefined) {
-      this.refuse(
-        `there is no table ${JSON.stringify(name)}: there are ${[...this.place.tables.keys()].join(', ')}`,
-        token,
-      );
-    }
-    const alias = this.alias();
-    return `(${query})${alias === '' ? ` AS ${printName(name)}` : alias}`;
-  }
-
-  /** The tenant's rows of a table. */
-  private ownRows(name: string): string | undefined {
-    const table = this.place.tables.get(name);
-    if (table === undefined) return undefined;
-    this.used.add(name);
-    this.count(1, 0);
-    const columns = table.columns.filter(([column]) => column !== TENANT).map(plainColumn);
-    const from = `${printName(this.place.database)}.${printName(name)}`;
-    return `SELECT ${columns.join(', ')} FROM ${from} WHERE ${TENANT} = {tenant:String} LIMIT ${NO_LIMIT}`;
   }
 
   private groups(): string {

@@ -40,6 +40,7 @@ export async function anomalies(asked: Asked): Promise<Report> {
     ...{ lsn: msOf(lsn), transaction, account, effective_at: iso(msOf(at)), amount: big(amount), currency },
     score: Math.round((score as number) * 100) / 100,
     reason,
+    usual: Number(usual),
     detail: detail(reason as string, Number(value), Number(usual), Number(n)),
   }));
   const columns = [

@@ -4,12 +4,13 @@ import { oneCurrency } from './currencies.js';
 import { FIGURES_SQL, type Figures, figuresOf } from './figures.js';
 import { both, type Filter, readKey } from './filters.js';
 import { invalid } from './parameters.js';
-import { drawers } from './shops.js';
+import { drawers, ofShop } from './shops.js';
 import { bucketStart, source } from './source.js';
 import { DAY_MS, type Unit, type Zone } from './zone.js';
 
 const PERIODS = { '1d': 1, '7d': 7, '30d': 30, '90d': 90, '1y': 365 } as const;
 type Period = keyof typeof PERIODS;
+const BUCKETS = ['minute', 'hour', 'day', 'month'] as const;
 
 /** Points of a series at most. */
 const BUCKETS_MAX = 10_000;
@@ -36,7 +37,7 @@ export async function overview(asked: Asked): Promise<Report> {
   const layout = layoutOf(asked);
   const key = readKey(asked.parameters);
   const { currency, currencies, filter: ofCurrency } = await oneCurrency(asked);
-  const filter = both(ofCurrency, asked.filters.others);
+  const filter = both(ofCurrency, asked.filters.others, ofShop(asked));
   const [now, before, groups] = await Promise.all([
     stretch(asked, layout, layout.bucket, filter),
     stretch(asked, layout.previous, layout.bucket, filter),
@@ -80,6 +81,7 @@ export async function figuresBy(
 /** Which period, which one before, and how fine the series are. */
 function layoutOf(asked: Asked): Layout {
   const { parameters, zone, nowMs } = asked;
+  const given = parameters.choice('bucket', BUCKETS);
   const from = parameters.time('from', zone);
   const to = parameters.time('to', zone);
   if (from !== undefined || to !== undefined) {
@@ -89,10 +91,10 @@ function layoutOf(asked: Asked): Layout {
     if (from === undefined) throw invalid('from', 'from and to go together');
     if (to === undefined) throw invalid('to', 'from and to go together');
     if (from >= to) throw invalid('to', 'it is not behind from');
-    return { from, to, bucket: bucketFor(to - from), previous: before(zone, from, to) };
+    return { from, to, bucket: given ?? bucketFor(to - from), previous: before(zone, from, to) };
   }
   const period = parameters.choice('period', Object.keys(PERIODS) as Period[]) ?? '1d';
-  const bucket = bucketFor(PERIODS[period] * DAY_MS);
+  const bucket = given ?? bucketFor(PERIODS[period] * DAY_MS);
   // Without an end of its own a period ends with the bucket that now lies in, so that all buckets are whole.
   const end = parameters.time('until', zone) ?? zone.ceil(nowMs + 1, bucket === 'month' ? 'day' : bucket);
   const start = zone.daysBefore(end, PERIODS[period]);

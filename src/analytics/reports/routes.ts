@@ -36,7 +36,7 @@ function get(path: string, run: Route['run'], ...more: readonly string[]): Route
 
 /** Every report but `status`, `query` and `resume`, which are not made of the tenant's rows alone. */
 export const ROUTES: readonly Route[] = [
-  get('analytics/overview', overview, 'period', 'until', 'from', 'to', 'group_by'),
+  get('analytics/overview', overview, 'period', 'until', 'from', 'to', 'bucket', 'shop', 'group_by'),
   get('analytics/profit-loss', profitLoss, 'from', 'to', 'group_by', 'format'),
   get('analytics/balances', balances, 'at', 'group_by'),
   get('analytics/trial-balance', trialBalance, 'at', 'group_by', 'limit', 'cursor', 'format'),

@@ -1,4 +1,5 @@
 import type { Asked } from './asked.js';
+import { type Filter, NO_FILTER } from './filters.js';
 
 /*
  * A till is a token's terminal. An account of the same name is its drawer, and the drawer's group is the till's shop.
@@ -12,4 +13,14 @@ export function drawers(asked: Asked): string {
     "AND account IN (SELECT DISTINCT toString(terminal) FROM sums_month WHERE tenant = {tenant:String} AND terminal != '')" +
     `${known} GROUP BY account)`
   );
+}
+
+/** What was sent from the tills of the shop that the question names; all where it names none. */
+export function ofShop(asked: Asked): Filter {
+  const shop = asked.parameters.text('shop');
+  if (shop === undefined) return NO_FILTER;
+  return {
+    conditions: [`toString(terminal) IN (SELECT drawer FROM ${drawers(asked)} WHERE shop = {shop:String})`],
+    params: { shop },
+  };
 }

@@ -116,6 +116,7 @@ export interface Anomalies extends Envelope {
     readonly currency: string;
     readonly score: number;
     readonly reason: 'amount' | 'rate' | 'hour';
+    readonly usual: number;
     readonly detail: string;
   }[];
 }

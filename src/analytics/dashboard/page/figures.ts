@@ -25,13 +25,11 @@ export function figure({ name, value, more = '', title }: FigureOptions): HTMLEl
 
 /** How a figure stands against the period before: an arrow, a percentage, and words for those who see neither. */
 export function against(now: Amount, before: Amount, amount: (value: Amount) => string): HTMLElement {
+  if (BigInt(now) === BigInt(before)) return h('span', { class: 'delta' }, 'unchanged');
   const share = change(now, before);
   if (share === undefined) {
-    return h(
-      'span',
-      { class: 'delta' },
-      BigInt(before) === 0n ? 'nothing before' : `before ${amount(before)}`,
-    );
+    const words = BigInt(before) === 0n ? 'nothing before' : `before ${amount(before)}`;
+    return h('span', { class: 'delta' }, words);
   }
   const rounded = Math.abs(share) < 0.0005;
   const [arrow, word] = rounded ? ['=', 'the same'] : share > 0 ? ['\u25b2', 'up'] : ['\u25bc', 'down'];

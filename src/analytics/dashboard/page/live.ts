@@ -98,7 +98,7 @@ export class LiveStrip {
     const most = Math.max(1, ...this.#rates);
     const offset = POINTS - this.#rates.length;
     const points = this.#rates.map((rate, index) => `${offset + index},${19 - (rate / most) * 18}`);
-    this.#line.setAttribute('points', points.join(' '));
+    this.#line.setAttribute('points', points.length > 1 ? points.join(' ') : '');
     if (sink.state !== 'off' && sink.cursor !== this.#cursor) {
       this.#cursor = sink.cursor;
       this.#listener.onBooks();

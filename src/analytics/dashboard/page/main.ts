@@ -228,13 +228,14 @@ class App {
       this.#cannotOpen(error, false);
       return;
     }
-    const since = this.#lostAt ?? Date.now();
-    if (this.#lostAt === undefined) {
-      const zone = Intl.DateTimeFormat().resolvedOptions().timeZone;
-      alert.textContent = `${error.message} The figures are those of ${clock(since, zone, true)}; the page keeps asking.`;
-      alert.hidden = false;
-    }
-    this.#lostAt = since;
+    this.#lostAt ??= Date.now();
+    const zone = Intl.DateTimeFormat().resolvedOptions().timeZone;
+    const words =
+      `No news from the server (${error.message.replace(/\.$/, '')}). ` +
+      `The figures are those of ${clock(this.#lostAt, zone, true)}; the page keeps asking.`;
+    // The same words again would be read out again.
+    if (alert.textContent !== words) alert.textContent = words;
+    alert.hidden = false;
   }
 
   #themes(): void {

@@ -1,5 +1,6 @@
 import type { Anomalies, Balances, Overview, ProfitLoss, Top } from './answers.js';
 import { get } from './api.js';
+import { type Buckets, bucketsOf } from './buckets.js';
 import { Chart, type Line } from './chart.js';
 import { h } from './dom.js';
 import { csvButton, fileName } from './download.js';
@@ -19,13 +20,14 @@ const TOP_SHOWN = 6;
 /** The first page: the period's net sales, and all that stands behind them. */
 export function overviewView(page: Page): View {
   const { signal, currency } = page;
-  const overview = overviewSource(page);
+  const buckets = bucketsOf(page.route, page.span);
+  const overview = overviewSource(page, buckets);
   const profitLoss = new Source(signal, (end) =>
     get<ProfitLoss>('profit-loss', { ...periodOf(overview), currency }, end),
   );
   const balances = new Source(signal, (end) => get<Balances>('balances', {}, end));
   const anomalies = new Source(signal, (end) =>
-    get<Anomalies>('anomalies', { ...periodOf(overview), limit: ANOMALIES_SHOWN }, end),
+    get<Anomalies>('anomalies', { ...periodOf(overview), currency, limit: ANOMALIES_SHOWN }, end),
   );
   const top = new Source(signal, (end) =>
     get<Top>('top', { ...periodOf(overview), by: 'sales', of: 'account', currency, limit: TOP_SHOWN }, end),
@@ -34,7 +36,7 @@ export function overviewView(page: Page): View {
     'div',
     { class: 'grid' },
     netSales(overview),
-    salesChart(overview, signal, 'all'),
+    salesChart(page, overview, buckets, 'all'),
     balancesPanel(page, balances),
     shopsPanel(page, overview),
     topPanel(page, top),
@@ -64,10 +66,14 @@ export function refreshWith(
 }
 
 /** @param more what narrows it down, such as a terminal */
-export function overviewSource(page: Page, more: Readonly<Record<string, string>> = {}): Source<Overview> {
+export function overviewSource(
+  page: Page,
+  buckets: Buckets,
+  more: Readonly<Record<string, string>> = {},
+): Source<Overview> {
   const { span: of, currency } = page;
   return new Source(page.signal, (end) =>
-    get<Overview>('overview', { ...of.overview, currency, ...more }, end),
+    get<Overview>('overview', { ...of.overview, bucket: buckets.current, currency, ...more }, end),
   );
 }
 
@@ -190,11 +196,15 @@ function profitLossPanel(page: Page, source: Source<ProfitLoss>): HTMLElement {
         // Days are named already, whatever the zone they begin in.
         zone: 'UTC',
         size: 'day',
-        lines: [
-          line('Revenue', 1, '--sales'),
-          line('Expense', 2, '--refunds'),
-          line('Profit', 3, '--profit'),
-        ],
+        lines:
+          BigInt(totals.expense) === 0n && days.every(([, , expense]) => BigInt(expense) === 0n)
+            ? [
+                {
+                  ...line('Profit', 3, '--profit'),
+                  name: `Profit ${money(totals.profit, currency)}, no expenses`,
+                },
+              ]
+            : [line('Revenue', 1, '--sales'), line('Expense', 2, '--refunds'), line('Profit', 3, '--profit')],
         yLabel: unitOf(currency),
         xLabel: `Day (${tz})`,
         axis: (value) => shortMoney(value, currency),
@@ -214,7 +224,8 @@ function anomaliesPanel(page: Page, source: Source<Anomalies>): HTMLElement {
       h(
         'ul',
         { class: 'events' },
-        ...anomalies.map(({ account, effective_at, amount, currency, score, detail, lsn, reason }) => {
+        ...anomalies.map((anomaly) => {
+          const { account, effective_at, amount, currency, score, lsn, reason } = anomaly;
           const day = dayOf(effective_at, tz);
           return h(
             'li',
@@ -233,12 +244,18 @@ function anomaliesPanel(page: Page, source: Source<Anomalies>): HTMLElement {
               ),
               h('span', { class: 'event-amount' }, money(amount, currency)),
             ),
-            h('p', { class: 'event-detail' }, detail),
+            h('p', { class: 'event-detail' }, unusual(anomaly)),
             h('p', { class: 'event-time' }, `${moment(effective_at, tz)} \u00b7 score ${score.toFixed(1)}`),
           );
         }),
       ),
   });
+}
+
+/** Why it is, in the words of a shop. */
+function unusual({ reason, amount, usual, currency, detail }: Anomalies['anomalies'][number]): string {
+  if (reason !== 'amount') return `${detail[0]?.toUpperCase() ?? ''}${detail.slice(1)}`;
+  return `${money(amount, currency)}, where ${money(Math.round(usual), currency)} is usual`;
 }
 
 /** The last day of a span. */

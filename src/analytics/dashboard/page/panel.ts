@@ -42,7 +42,7 @@ export function panel<T>(options: PanelOptions<T>): HTMLElement {
     body,
   );
   source.watch(({ data, error, loading }) => {
-    section.setAttribute('aria-busy', String(loading));
+    section.setAttribute('aria-busy', String(loading || (data === undefined && error === undefined)));
     note.textContent = data !== undefined && error !== undefined ? `Not refreshed: ${error.message}` : '';
     if (data === undefined) {
       body.replaceChildren(error === undefined ? skeleton() : trouble(error, () => void source.refresh()));

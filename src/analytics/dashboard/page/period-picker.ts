@@ -13,7 +13,13 @@ export function periodPicker(
   const choice = choiceOf(route.params);
   const links = PERIODS.map(({ key, name }) => {
     const current = choice.kind === 'length' && choice.key === key;
-    const href = changed(route, { period: key, from: undefined, through: undefined, date: undefined });
+    const href = changed(route, {
+      period: key,
+      from: undefined,
+      through: undefined,
+      date: undefined,
+      by: undefined,
+    });
     return h('a', { href, 'aria-current': current && 'true', 'data-key': `period ${key}` }, name);
   });
   const nodes: Node[] = [
@@ -52,7 +58,13 @@ function customForm(route: Route, span: Span, current: boolean): HTMLElement {
     const [from, through] = [String(values.get('from')), String(values.get('through'))];
     if (!isDay(from) || !isDay(through)) return;
     const [first, last] = from <= through ? [from, through] : [through, from];
-    location.hash = changed(route, { period: undefined, from: first, through: last, date: undefined });
+    location.hash = changed(route, {
+      period: undefined,
+      from: first,
+      through: last,
+      date: undefined,
+      by: undefined,
+    });
   });
   return form;
 }

@@ -1,13 +1,17 @@
 import type { Bucketed, Overview } from './answers.js';
+import type { Buckets } from './buckets.js';
 import { Chart, type ChartData, type Line } from './chart.js';
+import { choices } from './choices.js';
 import { h } from './dom.js';
 import { csvButton, fileName } from './download.js';
 import type { Amount } from './exact-json.js';
 import { approximate, count, decimalText, money, shortMoney, unitOf } from './money.js';
 import { panel } from './panel.js';
+import { changed } from './route.js';
 import type { Source } from './source.js';
 import { csvOf } from './table.js';
 import { type BucketSize, bucketName, span } from './times.js';
+import type { Page } from './view.js';
 
 /** What can be drawn, and its place in a bucket. */
 const MEASURES = [
@@ -27,50 +31,61 @@ const SIZE_NAMES: Readonly<Record<BucketSize, string>> = {
   month: 'month',
 };
 
-/** Sales over the period, beside the period before. */
-export function salesChart(source: Source<Overview>, signal: AbortSignal, name: string): HTMLElement {
-  const chart = new Chart(signal);
-  let measure: Measure = MEASURES[0];
-  let latest: Overview | undefined;
+/** Sales over the period, beside the period before. @param name of what they are of, for files */
+export function salesChart(
+  page: Page,
+  source: Source<Overview>,
+  buckets: Buckets,
+  name: string,
+  width = 'wide',
+): HTMLElement {
+  const chart = new Chart(page.signal);
   const caption = h('p', { class: 'hint' });
+  const chosen = page.route.params.get('show');
+  let measure: Measure = MEASURES.find(({ key }) => key === chosen) ?? MEASURES[0];
   const draw = (overview: Overview) => {
-    latest = overview;
     const { period, previous, tz } = overview;
     const before = traded(overview) ? ` Dashed: ${span(previous.from, previous.to, tz)}.` : '';
     caption.textContent = `By ${SIZE_NAMES[period.bucket]}, ${span(period.from, period.to, tz)}.${before}`;
     return chart.show(chartData(overview, measure));
   };
-  const choices = h('div', { class: 'choices', role: 'group', 'aria-label': 'What the chart shows' });
-  choices.append(
-    ...MEASURES.map((option) => {
-      const button = h(
-        'button',
-        {
-          type: 'button',
-          class: 'choice',
-          'aria-pressed': String(option === measure),
-          onclick: () => {
-            measure = option;
-            for (const other of choices.children)
-              other.setAttribute('aria-pressed', String(other === button));
-            if (latest !== undefined) draw(latest);
-          },
-        },
-        option.name,
-      );
-      return button;
-    }),
+  // Kept in the address, but nothing to go back to.
+  const keep = () =>
+    history.replaceState(null, '', changed(page.route, { show: measure.key, by: buckets.current }));
+  const measures = choices(
+    'What the chart shows',
+    MEASURES.map((option) => option.name),
+    MEASURES.indexOf(measure),
+    (index) => {
+      measure = MEASURES[index]!;
+      keep();
+      if (source.state.data !== undefined) draw(source.state.data);
+    },
   );
-  const section = panel({
+  const sizes = choices(
+    'How fine the chart is',
+    buckets.options.map((option) => `By ${SIZE_NAMES[option]}`),
+    buckets.options.indexOf(buckets.current),
+    (index) => {
+      buckets.current = buckets.options[index]!;
+      keep();
+      void source.refresh();
+    },
+  );
+  return panel({
     title: 'Sales over time',
-    class: 'wide',
+    class: width,
     source,
     actions: [
-      choices,
-      csvButton('sales over time', () => ({
-        name: fileName(name, 'sales', latest === undefined ? '' : latest.period.from.slice(0, 10)),
-        text: latest === undefined ? '' : salesCsv(latest),
-      })),
+      measures,
+      sizes,
+      csvButton('sales over time', () => {
+        const { data } = source.state;
+        return {
+          name: fileName(name, 'sales', page.span.from, page.span.to),
+          text: data === undefined ? '' : salesCsv(data),
+        };
+      }),
     ],
     show: (overview) => {
       const element = draw(overview);
@@ -78,7 +93,6 @@ export function salesChart(source: Source<Overview>, signal: AbortSignal, name: 
       return element;
     },
   });
-  return section;
 }
 
 function chartData(overview: Overview, measure: Measure): ChartData {

@@ -61,6 +61,16 @@ function figureColumns<Row extends Figures>(currency: string, most: Amount): Col
   ];
 }
 
+function changeColumn(currency: string): Column<ShopFigures> {
+  return {
+    name: 'Change',
+    figure: true,
+    leave: 'medium',
+    cell: ({ net, previous_net }) =>
+      BigInt(previous_net) === 0n ? '\u2013' : against(net, previous_net, (value) => money(value, currency)),
+  };
+}
+
 function largest(rows: readonly Figures[]): Amount {
   return rows.reduce<Amount>((most, { net }) => (net > most ? net : most), 0);
 }
@@ -89,15 +99,7 @@ export function shopsPanel(page: Page, source: Source<Overview>): HTMLElement {
         text: ({ tills }) => String(tills.length),
       },
       net!,
-      {
-        name: 'Change',
-        figure: true,
-        leave: 'medium',
-        cell: ({ net: now, previous_net }) =>
-          BigInt(previous_net) === 0n
-            ? '\u2013'
-            : against(now, previous_net, (value) => money(value, currency)),
-      },
+      ...(shops.some(({ previous_net }) => BigInt(previous_net) !== 0n) ? [changeColumn(currency)] : []),
       ...others,
     ];
   };
@@ -139,7 +141,7 @@ export function tillsPanel(page: Page, source: Source<Overview>, shop: string): 
   ];
   return panel({
     title: 'Tills',
-    class: 'wide',
+    class: 'full',
     source,
     empty: (overview) =>
       tillsOf(overview).length === 0 ? 'No till of this shop has sold anything in this period.' : undefined,

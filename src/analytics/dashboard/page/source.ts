@@ -12,6 +12,8 @@ export class Source<T> {
   readonly #load: (signal: AbortSignal) => Promise<T>;
   readonly #signal: AbortSignal;
   readonly #listeners: ((state: State<T>) => void)[] = [];
+  #asking: Promise<void> | undefined;
+  #again = false;
   #state: State<T> = { data: undefined, error: undefined, loading: false };
 
   /** @param signal ends it: nothing is asked or told any more */
@@ -30,17 +32,30 @@ export class Source<T> {
     listener(this.#state);
   }
 
-  /** Asks, unless it is asking already. */
+  /** Asks. Where it is asking already, it asks once more when that is answered: the question may be another by now. */
   async refresh(): Promise<void> {
-    if (this.#state.loading || this.#signal.aborted) return;
-    this.#set({ ...this.#state, loading: true });
-    try {
-      const data = await this.#load(this.#signal);
-      this.#set({ data, error: undefined, loading: false });
-    } catch (error) {
-      if (this.#signal.aborted) return;
-      this.#set({ data: this.#state.data, error: asApiError(error), loading: false });
+    if (this.#signal.aborted) return;
+    if (this.#asking !== undefined) {
+      this.#again = true;
+      return this.#asking;
     }
+    this.#asking = this.#ask();
+    await this.#asking;
+    this.#asking = undefined;
+  }
+
+  async #ask(): Promise<void> {
+    do {
+      this.#again = false;
+      this.#set({ ...this.#state, loading: true });
+      try {
+        const data = await this.#load(this.#signal);
+        this.#set({ data, error: undefined, loading: false });
+      } catch (error) {
+        if (this.#signal.aborted) return;
+        this.#set({ data: this.#state.data, error: asApiError(error), loading: false });
+      }
+    } while (this.#again && !this.#signal.aborted);
   }
 
   #set(state: State<T>): void {

@@ -145,8 +145,13 @@ function columnsOf(page: Page, { currency, tz }: Statement): Column<StatementRow
   const dash = (text: string | undefined) => text || '\u2013';
   const side = (of: 'debit' | 'credit') => (row: StatementRow) => (row.side === of ? plain(row.amount) : '');
   return [
-    { name: 'Time', cell: ({ effective_at }) => moment(effective_at, tz) },
-    { name: 'Transaction', head: true, cell: ({ transaction }) => transaction },
+    { name: 'Time', leave: 'small', cell: ({ effective_at }) => moment(effective_at, tz) },
+    {
+      name: 'Transaction',
+      head: true,
+      cell: ({ transaction, effective_at }) =>
+        h('span', {}, transaction, h('span', { class: 'under only-small' }, moment(effective_at, tz))),
+    },
     { name: 'Kind', leave: 'medium', cell: ({ kind }) => kind },
     { name: 'Code', leave: 'small', cell: ({ code }) => dash(code) },
     { name: 'Reference', leave: 'medium', cell: ({ reference }) => dash(reference) },
@@ -164,8 +169,14 @@ function columnsOf(page: Page, { currency, tz }: Statement): Column<StatementRow
           ]),
         ),
     },
-    { name: 'Debit', figure: true, cell: side('debit') },
-    { name: 'Credit', figure: true, cell: side('credit') },
+    { name: 'Debit', figure: true, leave: 'small', cell: side('debit') },
+    { name: 'Credit', figure: true, leave: 'small', cell: side('credit') },
+    {
+      name: 'Dr/Cr',
+      figure: true,
+      only: 'small',
+      cell: ({ side: of, amount }) => `${of === 'debit' ? 'Dr' : 'Cr'} ${plain(amount)}`,
+    },
     { name: `Balance ${currency}`, figure: true, cell: ({ balance }) => plain(balance) },
   ];
 }

@@ -7,6 +7,8 @@ export interface Column<Row> {
   readonly figure?: boolean;
   /** Left out where there is little room: `small` below the width of a tablet, `medium` below that of a laptop. */
   readonly leave?: 'small' | 'medium';
+  /** Shown only where another form of it was left out: `small` as with `leave`. */
+  readonly only?: 'small';
   /** Names the row. One column has it. */
   readonly head?: boolean;
   /** As text for CSV; the column is not in it without. */
@@ -59,8 +61,9 @@ export function tableRow<Row>(
   );
 }
 
-function classOf<Row>({ figure, leave }: Column<Row>): string {
-  return [figure ? 'figure' : '', leave === undefined ? '' : `leave-${leave}`].join(' ').trim();
+function classOf<Row>({ figure, leave, only }: Column<Row>): string {
+  const names = [figure && 'figure', leave && `leave-${leave}`, only && `only-${only}`];
+  return names.filter((name) => typeof name === 'string').join(' ');
 }
 
 /** Lines of CSV (RFC 4180) of the columns that have text. */

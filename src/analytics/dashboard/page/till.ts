@@ -1,5 +1,6 @@
 import type { Transactions, ZReport } from './answers.js';
 import { get, pathOf } from './api.js';
+import { bucketsOf } from './buckets.js';
 import { h } from './dom.js';
 import { count, money } from './money.js';
 import { lastDay, netSales, overviewSource, periodOf, refreshWith } from './overview.js';
@@ -18,7 +19,8 @@ const TRANSACTIONS_SHOWN = 15;
 export function tillView(page: Page): View {
   const { route, signal, currency } = page;
   const till = route.id;
-  const overview = overviewSource(page, { terminal: till });
+  const buckets = bucketsOf(route, page.span);
+  const overview = overviewSource(page, buckets, { terminal: till });
   const asked = route.params.get('date');
   const date = isDay(asked) ? asked : dateOf(page);
   const zReport = new Source(signal, (end) => get<ZReport>(pathOf('tills', till, 'z-report'), { date }, end));
@@ -40,7 +42,7 @@ export function tillView(page: Page): View {
       'div',
       { class: 'grid' },
       netSales(overview),
-      salesChart(overview, signal, till),
+      salesChart(page, overview, buckets, till),
       zReportPanel(page, zReport, date),
       transactionsPanel(page, transactions),
     ),
@@ -93,7 +95,9 @@ function zReportPanel(page: Page, source: Source<ZReport>, date: string): HTMLEl
         h(
           'p',
           { class: 'hint' },
-          `Z report no. ${report.number} of ${report.till}, ${longDay(report.date)}`,
+          report.number === 0
+            ? `No trade on ${longDay(report.date)}`
+            : `Z report no. ${report.number} of ${report.till}, ${longDay(report.date)}`,
           report.first_at != null &&
             report.last_at != null &&
             `, first sale ${clock(report.first_at, report.tz)}, last ${clock(report.last_at, report.tz)}`,
