@@ -292,8 +292,9 @@ async function sumsOf(asked: Asked, { span, shown, order, limit, cursor }: Page)
   const filter = equal('account', asked.id);
   const isBefore = (ms: number | undefined) => (ms === undefined ? '0' : `time < ${timeLiteral(ms)}`);
   const earlier = isBefore(span.from);
-  // Cut behind the cursor's millisecond: what it has is looked at posting by posting.
-  const spans = cutAt(span.from === undefined ? [span] : [{ to: span.from }, span], cursor && cursor[0] + 1);
+  let spans: readonly Span[] = span.from === undefined ? [span] : [{ to: span.from }, span];
+  // The cursor's millisecond by itself is looked at posting by posting.
+  if (cursor !== undefined) spans = cutAt(cutAt(spans, cursor[0]), cursor[0] + 1);
   const within = `NOT (${earlier})`;
   let reach = '0';
   let passed = 'toInt128(0)';
@@ -323,8 +324,7 @@ async function sumsOf(asked: Asked, { span, shown, order, limit, cursor }: Page)
 }
 
 /** The same spans, the one that a moment lies in as two. */
-function cutAt(spans: readonly Span[], ms: number | undefined): readonly Span[] {
-  if (ms === undefined) return spans;
+function cutAt(spans: readonly Span[], ms: number): readonly Span[] {
   return spans.flatMap(({ from, to }) => {
     const isInside = (from === undefined || from < ms) && (to === undefined || ms < to);
     return isInside
