@@ -219,7 +219,9 @@ export const MIGRATIONS: readonly (readonly string[])[] = [
       'postings',
       POSTINGS,
       'tenant, account, effective_at, lsn, index, leg',
-      ', INDEX by_lsn lsn TYPE minmax GRANULARITY 1, INDEX by_time effective_at TYPE minmax GRANULARITY 1',
+      ', INDEX by_lsn lsn TYPE minmax GRANULARITY 1, INDEX by_time effective_at TYPE minmax GRANULARITY 1, ' +
+        // Which accounts a transaction moved, for the counterparts in a statement: part of each part, as its rows are.
+        'PROJECTION accounts_by_lsn (SELECT tenant, lsn, index, account ORDER BY tenant, lsn)',
     ),
     // One row per batch, once all of it is there: where the sink goes on, and which commit time an LSN had.
     'CREATE TABLE IF NOT EXISTS batches (ledger String, first_lsn UInt64, last_lsn UInt64, committed_at ' +

@@ -336,14 +336,12 @@ function cutAt(spans: readonly Span[], ms: number): readonly Span[] {
   });
 }
 
-/** The other accounts of each row's transaction, by `lsn index`. */
+/** The other accounts of each row's transaction, by `lsn index`: from the projection of postings by LSN. */
 async function counterpartsOf(asked: Asked, lines: readonly Line[]): Promise<Map<string, string[]>> {
   if (lines.length === 0) return new Map();
-  const commits = lines.map(({ row }) => msOf(row[6]));
   const lsns = [...new Set(lines.map(({ lsn }) => lsn))];
   const rows = await asked.rows(
     'SELECT lsn, index, arraySort(groupUniqArray(account)) FROM postings WHERE tenant = {tenant:String} ' +
-      `AND committed_at >= ${timeLiteral(Math.min(...commits))} AND committed_at <= ${timeLiteral(Math.max(...commits))} ` +
       `AND lsn IN (${lsns.join(', ')}) AND account != {account:String} GROUP BY lsn, index`,
     { account: asked.id },
   );
