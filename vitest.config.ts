@@ -7,6 +7,8 @@ const long = [
     'analytics-query',
     'analytics-query-hostile',
     'analytics-reports',
+    'analytics-reports-questions',
+    'analytics-reports-sales',
     'analytics-server-database',
     'analytics-sink',
     'analytics-sink-server',

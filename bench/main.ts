@@ -20,6 +20,7 @@ import { pos } from './suites/pos.js';
 import { recover } from './suites/recover.js';
 import { shards } from './suites/shards.js';
 import { sink } from './suites/sink.js';
+import { statement } from './suites/statement.js';
 import { Workplace } from './workplace.js';
 
 /** What Kassa claims of its speed, measured on this machine beside what bounds it, in one command. */
@@ -37,6 +38,7 @@ const SUITES: readonly Suite[] = [
   memory,
   analytics,
   sink,
+  statement,
 ];
 const BEND_MILLIONS = 20;
 

@@ -228,7 +228,7 @@ describe('overview', () => {
   });
 
   /** Buckets follow each other; each has what lies in it; so what all have is the total. */
-  function expectSeries(series: unknown[][], legs: Leg[], { basis }: Case): void {
+  function expectSeries(series: unknown[][], legs: Leg[], { basis }: Pick<Case, 'basis'>): void {
     const starts = series.map(([start]) => Date.parse(start as string));
     expect(starts).toEqual([...new Set(starts)].sort((a, b) => a - b));
     for (const [i, row] of series.entries()) {
@@ -263,6 +263,26 @@ describe('overview', () => {
       shops.map(({ net }) => net).sort((a, b) => Number(b) - Number(a)),
     );
   }
+
+  it('may be of one shop, in buckets of any size', async () => {
+    const [book] = books as [Book];
+    const query = 'basis=committed&currency=EUR&period=30d';
+    const whole = await analytics.get('shop', `overview?${query}`);
+    expect(whole.shops.length).toBeGreaterThan(2);
+    for (const { shop } of whole.shops) {
+      if (shop === '') continue;
+      for (const bucket of ['hour', 'day', 'month']) {
+        const body = await analytics.get('shop', `overview?${query}&shop=${shop}&bucket=${bucket}`);
+        const legs = book.model.select({
+          ...{ basis: 'committed', lsn: last },
+          keep: ({ terminal, currency }) => currency === 'EUR' && book.model.groupAt(terminal, last) === shop,
+        });
+        expect([body.period.bucket, body.totals]).toEqual([bucket, wire(figures(legs))]);
+        expectSeries(body.series, legs, { basis: 'committed' });
+        expect(body.shops).toMatchObject([{ shop }]);
+      }
+    }
+  });
 
   it('begins its buckets with the minutes, hours, days and months of the zone', async () => {
     for (const tz of ZONES) {

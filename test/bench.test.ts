@@ -19,6 +19,7 @@ const SUITES = [
   'recover',
   'memory',
   'sink',
+  'statement',
 ];
 /** The whole of --quick takes some 20 s of an idle machine. */
 const TIMEOUT_MS = 400_000;

@@ -203,6 +203,17 @@ const TARGETS: readonly Target[] = [
     atLeast: 200_000,
     read: (find) => value(find('catch-up of 1000000 transactions')),
   },
+  {
+    suite: 'statement',
+    what: 'ms of a page of 100 rows among 10 M postings, median, wherever it lies',
+    atMost: 50,
+    read: (find) => {
+      const name = 'a page of 100 among 10000000';
+      const places = ['from a moment', 'behind a cursor', 'newest first'];
+      const found = places.map((place) => latency(find(name, `kassa, ${place}`), 'p50'));
+      return found.some((ms) => ms === undefined) ? undefined : Math.max(...(found as number[]));
+    },
+  },
 ];
 
 /** Each target with what was measured. */

@@ -121,11 +121,22 @@ export function structureOf(table: readonly Column[]): string {
     .join(', ');
 }
 
-/** Buckets of the sums, finest first. Only `quarter` (15 minutes) fits every zone; `hour` fits zones of whole hours, `day` and `month` UTC. */
-export const BUCKETS = ['minute', 'quarter', 'hour', 'day', 'month'] as const;
+/**
+ * Buckets of the sums, finest first. Only `quarter` (15 minutes) fits every zone; `hour` fits zones of whole hours, `day` and `month` UTC.
+ * `account` is by the hour too, and of accounts as such: where one has ten million postings with a thousand terminals, its balance at a
+ * moment is still a few thousand rows.
+ */
+export const BUCKETS = ['minute', 'quarter', 'hour', 'day', 'month', 'account'] as const;
 export type Bucket = (typeof BUCKETS)[number];
 
-const BUCKET_MS = { minute: 60_000, quarter: 900_000, hour: 3_600_000, day: 86_400_000 } as const;
+const HOUR_MS = 3_600_000;
+const BUCKET_MS = {
+  minute: 60_000,
+  quarter: 900_000,
+  hour: HOUR_MS,
+  day: 86_400_000,
+  account: HOUR_MS,
+} as const;
 
 /** The start of the bucket (UTC) that a posting counts to, as DateTime64(3). toStartOf… would be bound to 1970-2106. */
 function bucketOf(bucket: Bucket): string {
@@ -137,29 +148,51 @@ function bucketOf(bucket: Bucket): string {
 }
 
 /** What the sums are told apart by, besides bucket and tenant. */
-const DIMENSIONS = 'account, type, `group`, currency, code, tag, terminal';
+function dimensionsOf(bucket: Bucket): readonly Column[] {
+  const all = columns(`
+    account String
+    type WORD
+    group WORD
+    currency WORD
+    code WORD
+    tag WORD
+    terminal WORD
+  `);
+  return bucket === 'account'
+    ? all.filter(({ name }) => ['account', 'type', 'currency'].includes(name))
+    : all;
+}
+
+function namesOf(of: readonly Column[]): string {
+  return of.map(({ name }) => `\`${name}\``).join(', ');
+}
 
 /** What a view makes of postings; also what mends it. */
 export function sumsSelect(bucket: Bucket, where = ''): string {
+  const dimensions = namesOf(dimensionsOf(bucket));
   return (
-    `SELECT tenant, ${bucketOf(bucket)} AS bucket, ${DIMENSIONS}, toYYYYMM(committed_at) AS month, ` +
+    `SELECT tenant, ${bucketOf(bucket)} AS bucket, ${dimensions}, toYYYYMM(committed_at) AS month, ` +
     "sumIf(toInt128(amount), side = 'debit') AS debits, sumIf(toInt128(amount), side = 'credit') AS credits, " +
     "sumIf(toInt128(held), side = 'debit') AS debits_held, sumIf(toInt128(held), side = 'credit') AS credits_held, " +
     "countIf(amount > 0) AS count, countIf(amount > 0 AND side = 'debit') AS debit_count, count() AS legs, max(postings.lsn) AS lsn " +
-    `FROM postings${where === '' ? '' : ` WHERE ${where}`} GROUP BY tenant, bucket, ${DIMENSIONS}, month`
+    `FROM postings${where === '' ? '' : ` WHERE ${where}`} GROUP BY tenant, bucket, ${dimensions}, month`
   );
 }
 
-/** `sums_minute` begins with the account, for balances and statements; the others with the bucket, for reports over all accounts. */
+/** Those of minutes and of accounts begin with the account, for balances and statements; the others with the bucket, for all accounts. */
 function sumsTable(bucket: Bucket): string {
-  const order = bucket === 'minute' ? `account, bucket` : `bucket, account`;
+  const first = bucket === 'minute' || bucket === 'account' ? ['account', 'bucket'] : ['bucket', 'account'];
+  const rest = ['currency', 'code', 'tag', 'terminal', 'type', 'group'];
+  const dimensions = dimensionsOf(bucket);
+  const order = [...first, ...rest.filter((name) => dimensions.some((column) => column.name === name))];
   const total = (type: string) => `SimpleAggregateFunction(sum, ${type})`;
   return (
-    `CREATE TABLE IF NOT EXISTS sums_${bucket} (tenant ${WORD}, bucket ${TIME}, account String, type ${WORD}, \`group\` ${WORD}, ` +
-    `currency ${WORD}, code ${WORD}, tag ${WORD}, terminal ${WORD}, month UInt32, debits ${total('Int128')}, credits ${total('Int128')}, ` +
-    `debits_held ${total('Int128')}, credits_held ${total('Int128')}, count ${total('UInt64')}, debit_count ${total('UInt64')}, legs ${total('UInt64')}, ` +
+    `CREATE TABLE IF NOT EXISTS sums_${bucket} (tenant ${WORD}, bucket ${TIME}, ` +
+    `${dimensions.map(({ name, type }) => `\`${name}\` ${type}`).join(', ')}, month UInt32, ` +
+    `debits ${total('Int128')}, credits ${total('Int128')}, debits_held ${total('Int128')}, credits_held ${total('Int128')}, ` +
+    `count ${total('UInt64')}, debit_count ${total('UInt64')}, legs ${total('UInt64')}, ` +
     'lsn SimpleAggregateFunction(max, UInt64)) ENGINE = AggregatingMergeTree PARTITION BY month ' +
-    `ORDER BY (tenant, ${order}, currency, code, tag, terminal, type, \`group\`)`
+    `ORDER BY (tenant, ${order.map((name) => `\`${name}\``).join(', ')})`
   );
 }
 
@@ -186,7 +219,9 @@ export const MIGRATIONS: readonly (readonly string[])[] = [
       'postings',
       POSTINGS,
       'tenant, account, effective_at, lsn, index, leg',
-      ', INDEX by_lsn lsn TYPE minmax GRANULARITY 1, INDEX by_time effective_at TYPE minmax GRANULARITY 1',
+      ', INDEX by_lsn lsn TYPE minmax GRANULARITY 1, INDEX by_time effective_at TYPE minmax GRANULARITY 1, ' +
+        // Which accounts a transaction moved, for the counterparts in a statement: part of each part, as its rows are.
+        'PROJECTION accounts_by_lsn (SELECT tenant, lsn, index, account ORDER BY tenant, lsn)',
     ),
     // One row per batch, once all of it is there: where the sink goes on, and which commit time an LSN had.
     'CREATE TABLE IF NOT EXISTS batches (ledger String, first_lsn UInt64, last_lsn UInt64, committed_at ' +

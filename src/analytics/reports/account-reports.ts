@@ -5,18 +5,17 @@ import { type Asked, big, iso, msOf, normal, type Report } from './asked.js';
 import { anyCurrency } from './currencies.js';
 import { roundedQuotient } from './figures.js';
 import { both, equal, where } from './filters.js';
-import { bucketStart, rawRange, source, timeColumn } from './source.js';
+import { accountSource, bucketStart, rawRange, timeColumn } from './source.js';
 import { openSpan, untilAt } from './spans.js';
 
 /** What an account had at a moment, and what was reserved then. */
 export async function balanceAt(asked: Asked): Promise<Report> {
   const { span, at } = untilAt(asked);
   const account = await accountOf(asked);
-  const filter = both(equal('account', account.id), anyCurrency(asked), asked.filters.others);
-  const [row] = await asked.rows(
-    `SELECT ${ALL_SIDES} FROM ${source(asked, span, { filter, ofAccount: true })}`,
-    filter.params,
-  );
+  const words = both(anyCurrency(asked), asked.filters.others);
+  const filter = both(equal('account', account.id), words);
+  const rows = accountSource(asked, [span], filter, words.conditions.length > 0);
+  const [row] = await asked.rows(`SELECT ${ALL_SIDES} FROM ${rows}`, filter.params);
   const [debits, credits, debitsPending, creditsPending] = row!.map(big);
   return {
     body: {
@@ -89,7 +88,7 @@ export async function reconcile(asked: Asked): Promise<Report> {
   const account = await accountOf(asked);
   const filter = equal('account', account.id);
   const [row] = await asked.rows(
-    `SELECT ${ALL_SIDES} FROM ${source({ ...asked, basis: 'committed', lsn: engine.lsn }, {}, { filter })}`,
+    `SELECT ${ALL_SIDES} FROM ${accountSource({ ...asked, basis: 'committed', lsn: engine.lsn }, [{}], filter, false)}`,
     filter.params,
   );
   const [debits, credits, debitsPending, creditsPending] = row!.map(big);

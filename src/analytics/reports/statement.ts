@@ -1,10 +1,10 @@
 import type { Row } from '../database.js';
-import { type Account, accountOf } from './account.js';
-import { type Asked, big, isDebitNormal, iso, msOf, normal, optional, type Report } from './asked.js';
+import { accountOf } from './account.js';
+import { type Asked, big, isDebitNormal, iso, msOf, optional, type Report } from './asked.js';
 import { anyCurrency } from './currencies.js';
 import { readCursor, writeCursor } from './cursor.js';
 import { both, equal, type Filter, where } from './filters.js';
-import { rawRange, type Span, source, timeColumn, timeLiteral } from './source.js';
+import { accountSource, rawRange, type Span, timeColumn, timeLiteral } from './source.js';
 import { openSpan } from './spans.js';
 
 /*
@@ -17,6 +17,8 @@ interface Line {
   readonly lsn: number;
   readonly index: number;
   readonly leg: number;
+  /** From the page's oldest row on. */
+  readonly run: bigint;
   readonly row: Row;
 }
 
@@ -45,39 +47,59 @@ const CSV_COLUMNS = [
   ...['code', 'reference', 'tag', 'terminal', 'by', 'counterparts'],
 ];
 
+/** What narrows the rows that are shown; what is not shown still moves the balance. */
+interface Shown {
+  /** What sums know of too. */
+  readonly words: Filter;
+  /** All of it, for postings. */
+  readonly all: Filter;
+  readonly amounts: Filter;
+  /** Nothing: every posting is shown. */
+  readonly isAll: boolean;
+}
+
+interface Page {
+  readonly span: Span;
+  readonly shown: Shown;
+  readonly order: 'asc' | 'desc';
+  readonly limit: number;
+  readonly cursor: readonly [timeMs: number, lsn: number, index: number, leg: number] | undefined;
+}
+
 /** An account's postings with the balance after each. */
 export async function statement(asked: Asked): Promise<Report> {
   const { parameters } = asked;
-  const span = openSpan(asked);
-  const order = parameters.choice('order', ORDERS) ?? 'asc';
   const isCsv = parameters.text('format') === 'csv';
-  const limit =
-    parameters.integer('limit', 1, isCsv ? CSV_LIMIT_MAX : LIMIT_MAX) ?? (isCsv ? CSV_LIMIT_MAX : 100);
-  const cursor = readCursor(parameters, KEY) as readonly [number, number, number, number] | undefined;
-  const amounts = amountFilter(asked);
-  const words = both(anyCurrency(asked), asked.filters.others);
-  const account = await accountOf(asked);
-  const [page, totals] = await Promise.all([
-    readPage(asked, span, both(words, amounts), order, limit, cursor),
-    totalsOf(asked, account, span, words, amounts),
-  ]);
-  const lines = page.slice(0, limit);
-  const [balances, counterparts] = await Promise.all([
-    balancesOf(asked, account, page, both(words, amounts)),
+  const page: Page = {
+    span: openSpan(asked),
+    shown: shownOf(asked),
+    order: parameters.choice('order', ORDERS) ?? 'asc',
+    limit: parameters.integer('limit', 1, isCsv ? CSV_LIMIT_MAX : LIMIT_MAX) ?? (isCsv ? CSV_LIMIT_MAX : 100),
+    cursor: readCursor(parameters, KEY) as Page['cursor'],
+  };
+  const [account, totals] = await Promise.all([accountOf(asked), totalsOf(asked, page)]);
+  const found = await readPage(asked, page, totals.reach);
+  const lines = found.slice(0, page.limit);
+  const [before, running, counterparts] = await Promise.all([
+    balanceBefore(asked, page, found, totals),
+    page.shown.isAll ? undefined : runningSums(asked, found, page.shown),
     counterpartsOf(asked, lines),
   ]);
   const last = lines.at(-1);
   const next =
-    page.length > limit && last !== undefined
+    found.length > page.limit && last !== undefined
       ? writeCursor([last.timeMs, last.lsn, last.index, last.leg])
       : undefined;
-  const rows = lines.map((line) =>
-    lineBody(line, balances.get(keyOf(line))!, counterparts.get(`${line.lsn} ${line.index}`) ?? []),
-  );
+  const onSide = (sum: bigint) => (isDebitNormal(account.type) ? sum : -sum);
+  const rows = lines.map((line) => {
+    const run = running === undefined ? line.run : running.get(keyOf(line))!;
+    return lineBody(line, onSide(before + run), counterparts.get(`${line.lsn} ${line.index}`) ?? []);
+  });
+  const { opening, movement, debits, credits, count } = totals;
   return {
     body: {
       ...{ account: account.id, currency: account.currency, type: account.type },
-      ...totals,
+      ...{ opening: onSide(opening), closing: onSide(opening + movement), debits, credits, count },
       rows,
       cursor: next,
     },
@@ -92,6 +114,13 @@ export async function statement(asked: Asked): Promise<Report> {
       cursor: next,
     },
   };
+}
+
+function shownOf(asked: Asked): Shown {
+  const words = both(anyCurrency(asked), asked.filters.others);
+  const amounts = amountFilter(asked);
+  const all = both(words, amounts);
+  return { words, amounts, all, isAll: all.conditions.length === 0 };
 }
 
 function amountFilter({ parameters }: Asked): Filter {
@@ -111,14 +140,11 @@ function own(asked: Asked, ...more: readonly string[]): string {
   return where(equal('account', asked.id), 'amount > 0', ...more);
 }
 
-/** The page, and one row more when there are more. */
+/** The page, and one row more when there are more. Of each row its sum, from the page's oldest row on, debits counting up. */
 async function readPage(
   asked: Asked,
-  span: Span,
-  filter: Filter,
-  order: 'asc' | 'desc',
-  limit: number,
-  cursor: readonly [number, number, number, number] | undefined,
+  { span, shown, order, limit, cursor }: Page,
+  reach: number | undefined,
 ): Promise<Line[]> {
   const key = orderKey(asked);
   const behind =
@@ -132,19 +158,25 @@ async function readPage(
     .split(', ')
     .map((column) => `${column} ${order}`)
     .join(', ');
+  const near =
+    reach === undefined ? [] : [`effective_at ${order === 'asc' ? '<' : '>='} ${timeLiteral(reach)}`];
+  const conditions = [...rawRange(asked, span), ...behind, ...near, ...shown.all.conditions];
   const rows = await asked.rows(
-    `SELECT ${COLUMNS} FROM postings ${own(asked, ...rawRange(asked, span), ...behind, ...filter.conditions)} ` +
-      `ORDER BY ${ordered} LIMIT ${limit + 1}`,
-    { account: asked.id, ...filter.params },
+    `SELECT ${COLUMNS}, sum(${SIGNED}) OVER (ORDER BY ${key} ROWS UNBOUNDED PRECEDING) FROM ` +
+      `(SELECT * FROM postings ${own(asked, ...conditions)} ORDER BY ${ordered} LIMIT ${limit + 1}) ORDER BY ${ordered}`,
+    { account: asked.id, ...shown.all.params },
   );
   return rows.map((row) => ({
     timeMs: msOf(row[asked.basis === 'effective' ? 5 : 6]),
     lsn: msOf(row[0]),
     index: Number(row[1]),
     leg: Number(row[2]),
+    run: big(row[14]),
     row,
   }));
 }
+
+const SIGNED = "toInt128(if(side = 'debit', amount, -amount))";
 
 /** Postings are sorted so; by commit, time and LSN have the same order. */
 function orderKey(asked: Asked): string {
@@ -159,111 +191,160 @@ function keyLiteral(
   return asked.basis === 'effective' ? `${timeLiteral(time)}, ${place}` : place;
 }
 
-/** The balance after each row: keyed by `keyOf`. */
-async function balancesOf(
-  asked: Asked,
-  account: Account,
-  page: readonly Line[],
-  filter: Filter,
-): Promise<Map<string, bigint>> {
-  const [first, last] = [page[0], page.at(-1)];
-  if (first === undefined || last === undefined) return new Map();
-  const [oldest, newest] = isBefore(first, last) ? [first, last] : [last, first];
+/**
+ * What all postings from the page's oldest row on add up to, those between that are not shown too: by `keyOf`, debits counting up.
+ */
+async function runningSums(asked: Asked, found: readonly Line[], shown: Shown): Promise<Map<string, bigint>> {
+  if (found.length === 0) return new Map();
   const key = orderKey(asked);
-  const bounds = [oldest, newest].map((line) =>
-    keyLiteral(asked, [line.timeMs, line.lsn, line.index, line.leg]),
-  );
   const time = timeColumn(asked);
-  const signed = `toInt128(if(side = '${isDebitNormal(account.type) ? 'debit' : 'credit'}', amount, -amount))`;
-  const params = { account: asked.id, ...filter.params };
-  const shown = filter.conditions.length === 0 ? '1' : filter.conditions.join(' AND ');
-  const [before, running] = await Promise.all([
-    balanceBefore(asked, account, oldest),
-    asked.rows(
-      `SELECT lsn, index, leg, run FROM (SELECT lsn, index, leg, ${shown} AS is_shown, ` +
-        `sum(${signed}) OVER (ORDER BY ${key} ROWS UNBOUNDED PRECEDING) AS run FROM postings ` +
-        `${own(asked, `${time} >= ${timeLiteral(oldest.timeMs)}`, `${time} <= ${timeLiteral(newest.timeMs)}`, `(${key}) >= (${bounds[0]})`, `(${key}) <= (${bounds[1]})`)}) ` +
-        'WHERE is_shown',
-      params,
-    ),
-  ]);
-  return new Map(running.map(([lsn, index, leg, run]) => [`${lsn} ${index} ${leg}`, before + big(run)]));
-}
-
-/** What the account had right before a posting. */
-async function balanceBefore(asked: Asked, account: Account, line: Line): Promise<bigint> {
-  const filter = equal('account', account.id);
-  if (asked.basis === 'committed') {
-    const before = `(lsn, index, leg) < (${keyLiteral(asked, [line.timeMs, line.lsn, line.index, line.leg])})`;
-    return balanceFrom(asked, account, `(SELECT ${SIDES_OF_ROW} FROM postings ${own(asked, before)})`);
-  }
-  const same = own(
-    asked,
-    `effective_at = ${timeLiteral(line.timeMs)}`,
-    `(lsn, index, leg) < (toUInt64(${line.lsn}), toUInt16(${line.index}), toUInt8(${line.leg}))`,
+  const [oldest, newest] = endsOf(found);
+  const rows = await asked.rows(
+    `SELECT lsn, index, leg, run FROM (SELECT lsn, index, leg, ${shown.all.conditions.join(' AND ')} AS is_shown, ` +
+      `sum(${SIGNED}) OVER (ORDER BY ${key} ROWS UNBOUNDED PRECEDING) AS run FROM postings ` +
+      own(
+        asked,
+        `${time} >= ${timeLiteral(oldest.timeMs)}`,
+        `${time} <= ${timeLiteral(newest.timeMs)}`,
+        `(${key}) >= (${keyLiteral(asked, placeOf(oldest))})`,
+        `(${key}) <= (${keyLiteral(asked, placeOf(newest))})`,
+      ) +
+      ') WHERE is_shown',
+    { account: asked.id, ...shown.all.params },
   );
-  const earlier = source(asked, { to: line.timeMs }, { filter, ofAccount: true });
-  return balanceFrom(
-    asked,
-    account,
-    `(SELECT debits, credits FROM ${earlier} UNION ALL SELECT ${SIDES_OF_ROW} FROM postings ${same})`,
-  );
+  return new Map(rows.map(([lsn, index, leg, run]) => [`${lsn} ${index} ${leg}`, big(run)]));
 }
 
-const SIDES_OF_ROW =
-  "toInt128(if(side = 'debit', amount, 0)) AS debits, toInt128(if(side = 'credit', amount, 0)) AS credits";
-
-async function balanceFrom(asked: Asked, account: Account, rows: string): Promise<bigint> {
-  const [row] = await asked.rows(`SELECT sum(debits), sum(credits) FROM ${rows}`, { account: account.id });
-  return normal(account.type, big(row![0]), big(row![1]));
+interface Totals {
+  /** Debits minus credits of all before the span, of all within, and of all up to the cursor. */
+  readonly opening: bigint;
+  readonly movement: bigint;
+  readonly passed: bigint;
+  /** Of what is shown. */
+  readonly debits: bigint;
+  readonly credits: bigint;
+  readonly count: bigint;
+  /** A time by which there are rows enough for the page, where that is known: a page is read from few parts then. */
+  readonly reach: number | undefined;
 }
 
-/** Opening and closing balance of the span, and what the filter shows of it. */
-async function totalsOf(asked: Asked, account: Account, span: Span, words: Filter, amounts: Filter) {
-  const filter = equal('account', account.id);
-  const sides = 'sum(debits) AS d, sum(credits) AS c, sum(count) AS n';
-  const within = source(asked, span, { filter, ofAccount: true });
-  const shownIf = words.conditions.length === 0 ? '1' : words.conditions.join(' AND ');
-  const [before, all, raw] = await Promise.all([
-    span.from === undefined
+/** Debits minus credits of all before the page's oldest row. */
+async function balanceBefore(
+  asked: Asked,
+  page: Page,
+  found: readonly Line[],
+  totals: Totals,
+): Promise<bigint> {
+  if (found.length === 0) return 0n;
+  const [oldest] = endsOf(found);
+  // Oldest first and with all postings, the page goes on where the cursor, or what came before the span, ended. From its other end no way leads
+  // back to its balance: more may have come in between two questions.
+  if (page.shown.isAll && page.order === 'asc')
+    return page.cursor === undefined ? totals.opening : totals.passed;
+  const filter = equal('account', asked.id);
+  const place = `toUInt64(${oldest.lsn}), toUInt16(${oldest.index}), toUInt8(${oldest.leg})`;
+  const earlierInLog = `(lsn, index, leg) < (${place})`;
+  const sides = `SELECT ${SIGNED} AS signed FROM postings`;
+  const rows =
+    asked.basis === 'committed'
+      ? `${sides} ${own(asked, earlierInLog, `committed_at <= ${timeLiteral(oldest.timeMs)}`)}`
+      : `SELECT debits - credits AS signed FROM ${accountSource(asked, [{ to: oldest.timeMs }], filter, false)} UNION ALL ` +
+        `${sides} ${own(asked, `effective_at = ${timeLiteral(oldest.timeMs)}`, earlierInLog)}`;
+  const [row] = await asked.rows(`SELECT sum(signed) FROM (${rows})`, filter.params);
+  return big(row![0]);
+}
+
+/** Opening and closing balance of the span, what the filter shows of it, and where the page lies. */
+async function totalsOf(asked: Asked, page: Page): Promise<Totals> {
+  const { span, shown, cursor } = page;
+  const filter = equal('account', asked.id);
+  const { words, amounts, all } = shown;
+  const [sums, details, raw] = await Promise.all([
+    sumsOf(asked, page),
+    words.conditions.length === 0 || amounts.conditions.length > 0
       ? undefined
       : asked.rows(
-          `SELECT ${sides} FROM ${source(asked, { to: span.from }, { filter, ofAccount: true })}`,
-          filter.params,
+          `SELECT sum(debits), sum(credits), sum(count) FROM ${accountSource(asked, [span], both(filter, words), true)}`,
+          { ...filter.params, ...words.params },
         ),
-    asked.rows(
-      `SELECT ${sides}, sumIf(debits, ${shownIf}), sumIf(credits, ${shownIf}), sumIf(count, ${shownIf}) FROM ${within}`,
-      { ...filter.params, ...words.params },
-    ),
     amounts.conditions.length === 0
       ? undefined
       : asked.rows(
           `SELECT sumIf(toInt128(amount), side = 'debit'), sumIf(toInt128(amount), side = 'credit'), count() FROM postings ` +
-            own(asked, ...rawRange(asked, span), ...words.conditions, ...amounts.conditions),
-          { ...filter.params, ...words.params },
+            own(asked, ...rawRange(asked, span), ...all.conditions),
+          { ...filter.params, ...all.params },
         ),
   ]);
-  const opening = before === undefined ? 0n : normal(account.type, big(before[0]![0]), big(before[0]![1]));
-  const [debits, credits, , shownDebits, shownCredits, count] = all[0]!.map(big);
-  const shown = raw === undefined ? [shownDebits, shownCredits, count] : raw[0]!.map(big);
+  const [opening, movement, passed, ...whole] = sums.slice(0, 6).map(big);
+  const [debits, credits, count] = (raw ?? details)?.[0]?.map(big) ?? whole;
+  const reach = Number(sums[6]);
   return {
-    opening,
-    closing: opening + normal(account.type, debits!, credits!),
-    ...{ debits: shown[0], credits: shown[1], count: shown[2] },
+    ...{ opening: opening!, movement: movement!, debits: debits!, credits: credits!, count: count! },
+    passed: cursor === undefined ? 0n : passed!,
+    reach: reach === 0 ? undefined : reach,
   };
 }
 
-/** The other accounts of each row's transaction that the caller may see, by `lsn index`. */
+const HOUR_MS = 3_600_000;
+
+/** One row: debits minus credits before the span, within, and up to the cursor; debits, credits and count within; `reach` or 0. */
+async function sumsOf(asked: Asked, { span, shown, order, limit, cursor }: Page): Promise<Row> {
+  const filter = equal('account', asked.id);
+  const isBefore = (ms: number | undefined) => (ms === undefined ? '0' : `time < ${timeLiteral(ms)}`);
+  const earlier = isBefore(span.from);
+  let spans: readonly Span[] = span.from === undefined ? [span] : [{ to: span.from }, span];
+  // The cursor's millisecond by itself is looked at posting by posting.
+  if (cursor !== undefined) spans = cutAt(cutAt(spans, cursor[0]), cursor[0] + 1);
+  const within = `NOT (${earlier})`;
+  let reach = '0';
+  let passed = 'toInt128(0)';
+  if (cursor !== undefined) {
+    passed =
+      asked.basis === 'effective'
+        ? `sumIf(debits - credits, (time, lsn, index, leg) <= (${keyLiteral(asked, cursor)}))`
+        : `sumIf(debits - credits, (lsn, index, leg) <= (${keyLiteral(asked, cursor)}))`;
+  }
+  if (asked.basis === 'effective' && shown.isAll) {
+    // Sums of whole hours: the first or last one of the page counts when all of it lies behind the cursor.
+    const ms = 'toUnixTimestamp64Milli(time)';
+    const isAhead =
+      order === 'asc'
+        ? `${ms} > ${cursor?.[0] ?? Number.MIN_SAFE_INTEGER}`
+        : `${ms} + ${HOUR_MS} <= ${cursor?.[0] ?? Number.MAX_SAFE_INTEGER}`;
+    const hours = `arraySort(h -> ${order === 'asc' ? '' : '-'}h.1, groupArrayIf((${ms}, count), ${within} AND ${isAhead}))`;
+    const at = `arrayFirst((h, run) -> run > ${limit}, ${hours}, arrayCumSum(h -> h.2, ${hours})).1`;
+    reach = `if(${at} = 0, 0, ${at}${order === 'asc' ? ` + ${HOUR_MS}` : ''})`;
+  }
+  const [row] = await asked.rows(
+    `SELECT sumIf(debits - credits, ${earlier}), sumIf(debits - credits, ${within}), ${passed}, sumIf(debits, ${within}), ` +
+      `sumIf(credits, ${within}), sumIf(count, ${within}), ${reach} FROM ${accountSource(asked, spans, filter, false)}`,
+    filter.params,
+  );
+  return row!;
+}
+
+/** The same spans, the one that a moment lies in as two. */
+function cutAt(spans: readonly Span[], ms: number): readonly Span[] {
+  return spans.flatMap(({ from, to }) => {
+    const isInside = (from === undefined || from < ms) && (to === undefined || ms < to);
+    return isInside
+      ? [
+          { from, to: ms },
+          { from: ms, to },
+        ]
+      : [{ from, to }];
+  });
+}
+
+/** The other accounts of each row's transaction that the caller may see, by `lsn index`: from the projection of postings by LSN. */
 async function counterpartsOf(asked: Asked, lines: readonly Line[]): Promise<Map<string, string[]>> {
   if (lines.length === 0) return new Map();
-  const commits = lines.map(({ row }) => msOf(row[6]));
   const lsns = [...new Set(lines.map(({ lsn }) => lsn))];
   const { reach } = asked.question;
   const isSeen =
     reach === undefined ? '' : 'AND arrayExists(p -> startsWith(account, p), {reach:Array(String)}) ';
   const rows = await asked.rows(
     'SELECT lsn, index, arraySort(groupUniqArray(account)) FROM postings WHERE tenant = {tenant:String} ' +
-      `AND committed_at >= ${timeLiteral(Math.min(...commits))} AND committed_at <= ${timeLiteral(Math.max(...commits))} ` +
       `AND lsn IN (${lsns.join(', ')}) AND account != {account:String} ${isSeen}GROUP BY lsn, index`,
     { account: asked.id, ...(reach !== undefined && { reach }) },
   );
@@ -305,10 +386,18 @@ function keyOf({ lsn, index, leg }: Line): string {
   return `${lsn} ${index} ${leg}`;
 }
 
-function isBefore(a: Line, b: Line): boolean {
-  return (
-    a.timeMs - b.timeMs < 0 ||
-    (a.timeMs === b.timeMs &&
-      (a.lsn < b.lsn || (a.lsn === b.lsn && (a.index < b.index || (a.index === b.index && a.leg <= b.leg)))))
-  );
+function placeOf({ timeMs, lsn, index, leg }: Line): readonly [number, number, number, number] {
+  return [timeMs, lsn, index, leg];
+}
+
+/** The oldest and the newest of a page, whichever way it is ordered. */
+function endsOf(found: readonly Line[]): readonly [Line, Line] {
+  const [first, last] = [found[0]!, found.at(-1)!];
+  const steps = [
+    first.timeMs - last.timeMs,
+    first.lsn - last.lsn,
+    first.index - last.index,
+    first.leg - last.leg,
+  ];
+  return (steps.find((step) => step !== 0) ?? 0) <= 0 ? [first, last] : [last, first];
 }

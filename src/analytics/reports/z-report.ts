@@ -5,7 +5,15 @@ import { anyCurrency } from './currencies.js';
 import { FIGURES_SQL, figuresOf } from './figures.js';
 import { both, equal, type Filter, where } from './filters.js';
 import { invalid } from './parameters.js';
-import { bucketStart, rawRange, type Span, source, timeColumn } from './source.js';
+import {
+  accountSource,
+  bucketStart,
+  rawRange,
+  type Span,
+  source,
+  timeColumn,
+  timeLiteral,
+} from './source.js';
 import { DAY_MS } from './zone.js';
 
 /** Days in one query of the number: they stand in its text. */
@@ -105,14 +113,14 @@ async function holdsOpen(asked: Asked, to: number): Promise<Map<string, { count:
 /** The account of the till's name over the day, whoever moved it. */
 async function drawerOf(asked: Asked, type: string, day: { from: number; to: number }) {
   const filter = equal('account', asked.id);
-  const sides = (span: Span) =>
-    asked.rows(
-      `SELECT sum(debits), sum(credits) FROM ${source(asked, span, { filter, ofAccount: true })}`,
-      filter.params,
-    );
-  const [before, within] = await Promise.all([sides({ to: day.from }), sides(day)]);
-  const opening = normal(type, big(before[0]![0]), big(before[0]![1]));
-  const [debits, credits] = within[0]!.map(big);
+  const start = timeLiteral(day.from);
+  const [row] = await asked.rows(
+    `SELECT sumIf(debits, time < ${start}), sumIf(credits, time < ${start}), sumIf(debits, time >= ${start}), ` +
+      `sumIf(credits, time >= ${start}) FROM ${accountSource(asked, [{ to: day.from }, day], filter, false)}`,
+    filter.params,
+  );
+  const [earlierDebits, earlierCredits, debits, credits] = row!.map(big);
+  const opening = normal(type, earlierDebits!, earlierCredits!);
   return { opening, debits: debits!, credits: credits!, closing: opening + normal(type, debits!, credits!) };
 }
 
