@@ -490,3 +490,43 @@ describe('anomalies', () => {
     ).toEqual([]);
   });
 });
+
+// The last: it throws rows away.
+describe('after postings have expired', () => {
+  it('an account is still reconciled, out of the sums', async () => {
+    const { database } = analytics;
+    const engine = must(await ann.balance('till:1'));
+    await sell('behind', 5);
+    const lsn = await analytics.delivered();
+    await database.command(
+      "ALTER TABLE postings DELETE WHERE transaction IN ('s1', 's2', 'h1') SETTINGS mutations_sync = 1",
+    );
+    expect((await analytics.get(TENANT, 'accounts/till:1/reconcile', engine)).equal).toBe(false);
+    // A day of retention that lasted until the day after tomorrow.
+    await database.command(
+      'INSERT INTO retention (days, since) SETTINGS async_insert = 0 VALUES (1, now64(3) - INTERVAL 1 DAY), (0, now64(3) + INTERVAL 3 DAY)',
+    );
+    const { balance, debits_posted, credits_posted, debits_pending, credits_pending } = engine;
+    const sums = JSON.parse(
+      JSON.stringify({ balance, debits_posted, credits_posted, debits_pending, credits_pending }, (_, n) =>
+        typeof n === 'bigint' ? Number(n) : n,
+      ),
+    );
+    expect(await analytics.get(TENANT, 'accounts/till:1/reconcile', engine)).toMatchObject({
+      equal: true,
+      difference: 0,
+      lsn: engine.lsn,
+      postings: sums,
+    });
+    const later = must(await ann.balance('till:1'));
+    expect([later.lsn, (await analytics.get(TENANT, 'accounts/till:1/reconcile', later)).equal]).toEqual([
+      lsn,
+      true,
+    ]);
+    const wrong = { ...later, debits_posted: later.debits_posted + 1n, balance: later.balance + 1n };
+    expect(await analytics.get(TENANT, 'accounts/till:1/reconcile', wrong)).toMatchObject({
+      equal: false,
+      difference: 1,
+    });
+  });
+});

@@ -56,7 +56,7 @@ export interface Expired {
   readonly month: number;
 }
 
-export async function expiredUpTo(database: Database): Promise<Expired> {
+export async function expiredUpTo(database: Pick<Database, 'rows'>): Promise<Expired> {
   // Each span of retention lasted until the next one; what was older than its days at its end may be gone.
   const [span] = await database.rows(
     'SELECT count(), toUnixTimestamp(max(toDateTime(until) - days * 86400)) FROM (SELECT days, leadInFrame(since, 1, now64(3)) OVER ' +
