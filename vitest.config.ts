@@ -8,6 +8,7 @@ const long = [
     'analytics-query-hostile',
     'analytics-server-database',
     'analytics-sink',
+    'analytics-torn',
     'backup',
     'batch-order',
     'bench',

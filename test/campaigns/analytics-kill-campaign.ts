@@ -56,6 +56,8 @@ const START_KILLS_MAX = 3;
 /** From its process on, until it delivers. */
 const START_MS_MAX = 2_500;
 const CLOSE_MS_MAX = 400;
+/** Longer than any hold but the long ones, which outlive the ledger. */
+const QUIET_MS = 4_000;
 const NAP_MS_MAX = 3_000;
 /** Files of metadata, one for each table and view. */
 const TABLES = 19;
@@ -316,6 +318,8 @@ class Campaign {
   /** What the server that has ended said of its sink. */
   private count(): void {
     const said = this.server.output();
+    // Nothing was lost but processes: that would hide a fault.
+    if (/makes all tables anew|could not be opened/.test(said)) throw new Error('all tables were made anew');
     this.report.takenUp += said.match(/takes up a delivery/g)?.length ?? 0;
     this.report.remade += said.match(/analytics makes .* anew/g)?.length ?? 0;
   }
@@ -378,7 +382,7 @@ class Campaign {
       report.acknowledged += tenant.acknowledged;
       report.longestMs = Math.max(report.longestMs, Math.round(tenant.longestMs));
     }
-    await this.running(await server.metric('kassa_durable_lsn'));
+    await this.running(await this.settled());
     const left = analyticsPid(server);
     const { code } = await server.stop();
     if (code !== 0) throw new Error(`the stop ended with ${code}`);
@@ -389,6 +393,21 @@ class Campaign {
     report.records += audit.records;
     report.postings += audit.count;
     report.viewRows += audit.viewRows;
+  }
+
+  /** Waits for the last of the short holds to expire. @returns where the log ends then */
+  private async settled(): Promise<number> {
+    let [lsn, sinceMs] = [0, 0];
+    await until(
+      async () => {
+        const now = await this.server.metric('kassa_durable_lsn');
+        if (now !== lsn) [lsn, sinceMs] = [now, performance.now()];
+        return performance.now() - sinceMs > QUIET_MS;
+      },
+      SOON_MS,
+      () => 'the log does not come to rest',
+    );
+    return lsn;
   }
 
   private async audit(): Promise<TableAudit> {

@@ -26,13 +26,14 @@ export interface WatchedSink extends Sink {
 }
 
 /** A sink that is closed when the test is over. */
-export function watchedSink(data: string, database: Database, ttlDays = 0): WatchedSink {
+export function watchedSink(data: string, database: Database, ttlDays = 0, mayRemake = false): WatchedSink {
   const statuses: SinkStatus[] = [];
   const logged: string[] = [];
   const sink = startSink({
     data,
     database,
     ttlDays,
+    mayRemake,
     onStatus: (status) => statuses.push(status),
     log: (level, message) => logged.push(`${level}: ${message}`),
   });
