@@ -2,7 +2,7 @@ import { RecordView } from '../../engine/record.js';
 import { type Batch, recordOffset, recordSize } from '../../wal/batch.js';
 import type { LogReader } from '../../wal/store.js';
 import type { AccountLookup } from './account-lookup.js';
-import { HaltError } from './halt-error.js';
+import { HaltError, LostRowsError } from './halt-error.js';
 import { HoldTexts } from './hold-texts.js';
 import { clampTime, type RowEncoder } from './rows.js';
 
@@ -94,7 +94,7 @@ export class BatchMaker {
     this.lookAhead(lsn, Math.min(toLsn, lsn + LIMITS.records));
     await this.lookup.resolve(encoder.firstLsn);
     if (encoder.add(timeMs, this.skips.length > 0)) return;
-    throw new HaltError(
+    throw new LostRowsError(
       `the table accounts in ClickHouse lacks an account that the record of LSN ${lsn} is about: rows were lost there`,
     );
   }
