@@ -54,7 +54,9 @@ function blank(path: string): void {
 
 function eachFile(data: string, table: string, damage: (path: string) => void): void {
   for (const part of newestParts(data, table)) {
-    for (const name of readdirSync(part)) damage(join(part, name));
+    // Projections lie in directories of their own.
+    for (const entry of readdirSync(part, { recursive: true, withFileTypes: true }))
+      if (entry.isFile()) damage(join(entry.parentPath, entry.name));
   }
 }
 
