@@ -431,10 +431,21 @@ function analyticsTarget(given: string): AnalyticsTarget {
 
 function serverUrl(given: string): `http://${string}` | `https://${string}` {
   if (URL.canParse(given)) {
-    const { href, protocol } = new URL(given);
-    if (protocol === 'http:' || protocol === 'https:') return href as `http://${string}`;
+    const { href, protocol, username, password, pathname } = new URL(given);
+    const isSound = [username, password, pathname].every(isPercentEncoded);
+    if (isSound && (protocol === 'http:' || protocol === 'https:')) return href as `http://${string}`;
   }
   throw new Error('must be the URL of a ClickHouse server, http(s)://user:password@host:port/database');
+}
+
+/** A URL parser lets a percent sign stand that encodes nothing, such as one of a password that was copied as it is. */
+function isPercentEncoded(part: string): boolean {
+  try {
+    decodeURIComponent(part);
+    return true;
+  } catch {
+    return false;
+  }
 }
 
 /** The URL without its password. */

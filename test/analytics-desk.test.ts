@@ -1,7 +1,13 @@
 import { MessageChannel } from 'node:worker_threads';
 import { describe, expect, it, onTestFinished } from 'vitest';
 import type { Database } from '../src/analytics/database.js';
-import { type AnalyticsDesk, ClosedDesk, stateWithout, unanswered } from '../src/analytics/desk.js';
+import {
+  type AnalyticsDesk,
+  ClosedDesk,
+  stateWithout,
+  TAKEN_BACK,
+  unanswered,
+} from '../src/analytics/desk.js';
 import { RemoteDesk, serveDesk } from '../src/analytics/desk-port.js';
 import { watchEngine } from '../src/analytics/engine-watch.js';
 import type { Answer, Question, SentAnswer, SlowAnswer } from '../src/analytics/messages.js';
@@ -11,7 +17,7 @@ import { until } from './support/server.js';
 const SOON_MS = 5_000;
 
 function question(id: number, path = 'analytics/overview'): Question {
-  return { type: 'ask', id, tenant: 'shop', method: 'GET', path, query: '' };
+  return { type: 'ask', id, tenant: 'shop', who: 'ann', method: 'GET', path, query: '' };
 }
 
 function answer(id: number, body = '{}'): Answer {
@@ -173,7 +179,13 @@ describe('the desk through a port', () => {
     onTestFinished(() => remote.close());
     return remote;
   };
-  const asking = { tenant: 'shop', method: 'GET', path: 'analytics/overview', query: '' } as const;
+  const asking = {
+    tenant: 'shop',
+    who: 'ann',
+    method: 'GET',
+    path: 'analytics/overview',
+    query: '',
+  } as const;
 
   it('answers, and tells how analytics stands', async () => {
     const remote = open(new ClosedDesk('analytics is off'));
@@ -191,7 +203,9 @@ describe('the desk through a port', () => {
       watch: () => undefined,
       close: async () => undefined,
     });
-    remote.ask({ ...asking, path: 'analytics/top' }).cancel();
+    const gone = remote.ask({ ...asking, path: 'analytics/top' });
+    gone.cancel();
+    expect(await gone.answer).toEqual(unanswered(1, TAKEN_BACK));
     await until(
       () => cancelled.length > 0,
       SOON_MS,

@@ -1,11 +1,15 @@
 import { readFileSync } from 'node:fs';
-import { describe, expect, it } from 'vitest';
+import { join } from 'node:path';
+import { describe, expect, it, onTestFinished } from 'vitest';
 import { RecordKind } from '../engine/record.js';
 import { AccountLookup } from '../src/analytics/account-lookup.js';
 import { BatchMaker, LIMITS } from '../src/analytics/batch-maker.js';
 import { checkTables } from '../src/analytics/checks.js';
 import type { Database } from '../src/analytics/database.js';
 import { ROW_TABLES } from '../src/analytics/delivery.js';
+import { openEmbedded } from '../src/analytics/embedded-database.js';
+import type { EngineBalance } from '../src/analytics/messages.js';
+import { Reports } from '../src/analytics/reports/reports.js';
 import { RowEncoder } from '../src/analytics/rows.js';
 import { BUCKETS, sumsSelect } from '../src/analytics/schema.js';
 import { openLogReader } from '../wal/log.js';
@@ -554,6 +558,76 @@ describe('tables that are not what they should be', () => {
       'ALTER TABLE postings DELETE WHERE lsn = (SELECT max(lsn) FROM postings) SETTINGS mutations_sync = 2',
     );
     expect(await checkTables(database)).not.toEqual([]);
+    log.close();
+  });
+
+  it('are left as they are while the disk has no room but for the log', async () => {
+    const { data, log, trade, database } = await setup(19);
+    trade.run(100);
+    await deliver(data, database, log.lsn);
+    const before = log.lsn;
+    trade.run(100);
+    const full = await openEmbedded(join(data, 'analytics'), 2 ** 60);
+    onTestFinished(() => full.close());
+    const sink = watchedSink(data, full);
+    sink.durable(log.lsn);
+    await stateOf(sink, 'retrying');
+    expect(sink.status()).toMatchObject({ cursor: before, reason: /are kept for the log/ });
+    await sink.close();
+    await deliver(data, database, log.lsn);
+    await expectTablesOf(database, data);
+    log.close();
+  });
+
+  it('are not summed up by commit once some went after their days', async () => {
+    const data = temporaryDirectory();
+    const log = new MadeLog(data, Date.now() - 40 * 86_400_000);
+    const database = await embedded(data);
+    const shop = new Shop(log);
+    shop.sell(100n);
+    log.flush();
+    log.timeMs = Date.now();
+    shop.sell(20n);
+    log.flush();
+    const ask = async (ttlDays: number, path: string, query: string, engine?: EngineBalance) => {
+      const sink = watchedSink(data, database, ttlDays);
+      sink.durable(log.lsn);
+      await stateOf(sink, 'running');
+      expect(await sink.reached(log.lsn, 30_000)).toBe(true);
+      const reports = new Reports({
+        ...{ database, sqlDatabase: undefined, zone: 'UTC', sink },
+        durableLsn: () => log.lsn,
+        onTiming: () => undefined,
+        log: () => undefined,
+      });
+      const question = {
+        type: 'ask',
+        id: 1,
+        tenant: 'shop',
+        who: 'ann',
+        method: 'GET',
+        path,
+        query,
+      } as const;
+      const answer = await reports.answer(
+        { ...question, ...(engine !== undefined && { engine }) },
+        new AbortController().signal,
+      );
+      await sink.close();
+      return answer.ok ? (JSON.parse(answer.body) as object) : answer.refusal;
+    };
+    const balance = 'analytics/accounts/till/balance';
+    expect(await ask(0, balance, 'basis=committed')).toMatchObject({ balance: 120 });
+    expect(await ask(30, balance, '')).toMatchObject({ balance: 120 });
+    const refused = { code: 'invalid_request', detail: /analytics-ttl-days/ };
+    expect(await ask(30, balance, 'basis=committed')).toMatchObject(refused);
+    const engine = { lsn: log.lsn, balance: 120n, debits_posted: 120n, credits_posted: 0n };
+    expect(
+      await ask(30, 'analytics/accounts/till/reconcile', '', {
+        ...engine,
+        ...{ debits_pending: 0n, credits_pending: 0n },
+      }),
+    ).toMatchObject(refused);
     log.close();
   });
 });

@@ -2,6 +2,7 @@ import { readdirSync, readFileSync } from 'node:fs';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { DASHBOARD_FILES } from '../src/analytics/dashboard/files.js';
+import { csvText } from '../src/analytics/dashboard/page/csv.js';
 import { parseExact } from '../src/analytics/dashboard/page/exact-json.js';
 import {
   change,
@@ -22,6 +23,17 @@ const STYLE = new URL('static/base.css', SOURCES);
 
 /** Nothing is left of them in a browser. */
 const TYPES_ONLY = ['answers.ts', 'uplot.d.ts'];
+
+describe('CSV', () => {
+  it('has figures as they are, and no text that a spreadsheet would work out', () => {
+    const lines = [
+      ['=HYPERLINK("x")', '-12.30'],
+      ['-1+1', '5'],
+      ['a, b', '-7'],
+    ];
+    expect(csvText(lines)).toBe('"\'=HYPERLINK(""x"")",-12.30\r\n\'-1+1,5\r\n"a, b",-7\r\n');
+  });
+});
 
 describe('what is served', () => {
   it('is every module and every static file, and nothing that is not there', () => {

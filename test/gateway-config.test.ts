@@ -44,6 +44,7 @@ describe('options', () => {
     [{ auth: 'none' }, '--auth: must be one of off, jwt'],
     [{ analytics: 'on' }, '--analytics: must be embedded, off, or http(s)://'],
     [{ analytics: 'ftp://me:word@host' }, '--analytics: must be embedded, off, or http(s)://'],
+    [{ analytics: 'http://me:50%off@host' }, '--analytics: must be embedded, off, or http(s)://'],
     [{ zone: 'Riga' }, '--zone: must be an IANA time zone, such as Europe/Riga, not "Riga"'],
     [{ zone: '+02:00' }, '--zone: must be an IANA time zone'],
     [{ analyticsTtlDays: '-1' }, '--analytics-ttl-days: must be an integer from 0'],

@@ -93,6 +93,7 @@ async function ask(database: Database, task: StatementTask & { readonly do: 'ask
     const answer = await reports.answer(
       {
         type: 'ask',
+        who: 'bench',
         id: i,
         tenant: TENANT,
         method: 'GET',

@@ -47,6 +47,7 @@ export class AnalyticsChild {
   private waitedMs: number | undefined;
   private isStarting = true;
   private isGone = false;
+  private unsent = 0;
   private lastWords = '';
   private whyKilled: string | undefined;
   private readonly exited: Promise<void>;
@@ -96,9 +97,18 @@ export class AnalyticsChild {
     return performance.now() - this.startedAtMs;
   }
 
+  /** Messages that the channel has not taken: they lie in this process's memory. */
+  get backlog(): number {
+    return this.unsent;
+  }
+
   /** Never throws: a process that cannot be told anything is about to be gone. */
   send(message: ToAnalytics): void {
-    if (this.child.connected) this.child.send(message, () => undefined);
+    if (!this.child.connected) return;
+    this.unsent++;
+    this.child.send(message, () => {
+      this.unsent--;
+    });
   }
 
   /** To be called several times a second: kills the process when it hangs. */

@@ -76,6 +76,9 @@ export function quote(text: string): string {
 
 /** Shared by the embedded engine and servers: what differs is how bytes come in. */
 export abstract class ClientDatabase implements Database {
+  /** Whether a statement can be stopped once it runs. */
+  protected readonly canStop: boolean = true;
+
   constructor(protected readonly client: ClickHouseClient) {}
 
   abstract prepare(): Promise<void>;
@@ -100,12 +103,12 @@ export abstract class ClientDatabase implements Database {
         query: `${sql} FORMAT ${format}${settingsClause(settings ?? {})}`,
         ...(params !== undefined && { query_params: { ...params } }),
         ...(queryId !== undefined && { query_id: queryId }),
-        ...(signal !== undefined && { abort_signal: signal }),
+        ...(signal !== undefined && this.canStop && { abort_signal: signal }),
       });
       const chunks: Buffer[] = [];
       for await (const chunk of result.stream) chunks.push(chunk as Buffer);
       return Buffer.concat(chunks).toString('utf8');
-    });
+    }, signal);
   }
 
   async command(sql: string, params?: Params): Promise<void> {
@@ -114,8 +117,8 @@ export abstract class ClientDatabase implements Database {
     );
   }
 
-  /** Runs one statement. */
-  protected use<T>(work: (client: ClickHouseClient) => Promise<T>): Promise<T> {
+  /** Runs one statement. @param _signal nobody waits for it any more */
+  protected use<T>(work: (client: ClickHouseClient) => Promise<T>, _signal?: AbortSignal): Promise<T> {
     return work(this.client);
   }
 

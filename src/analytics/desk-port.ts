@@ -5,6 +5,7 @@ import {
   type Asked,
   type DeskWatcher,
   type OpenQuestion,
+  TAKEN_BACK,
   unanswered,
 } from './desk.js';
 import type { QueryTiming, SentAnswer } from './messages.js';
@@ -29,15 +30,15 @@ export function serveDesk(port: MessagePort, desk: AnalyticsDesk): void {
   port.on('message', (message: ToDesk) => {
     const { id } = message;
     if (message.type === 'cancel') {
-      asked.get(id)?.cancel();
+      const one = asked.get(id);
       asked.delete(id);
+      one?.cancel();
       return;
     }
     const one = desk.ask(message.question);
     asked.set(id, one);
     void one.answer.then((answer) => {
-      asked.delete(id);
-      send({ ...answer, id });
+      if (asked.delete(id)) send({ ...answer, id });
     });
   });
 }
@@ -69,7 +70,11 @@ export class RemoteDesk implements AnalyticsDesk {
     return {
       answer,
       cancel: () => {
-        if (this.waiting.delete(id)) this.port.postMessage({ type: 'cancel', id } satisfies ToDesk);
+        const settle = this.waiting.get(id);
+        if (settle === undefined) return;
+        this.waiting.delete(id);
+        this.port.postMessage({ type: 'cancel', id } satisfies ToDesk);
+        settle(unanswered(id, TAKEN_BACK));
       },
     };
   }

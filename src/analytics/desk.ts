@@ -16,7 +16,7 @@ export type OpenQuestion = Omit<Question, 'type' | 'id'>;
 export interface Asked {
   /** Never rejected: without an answer there is a refusal. */
   readonly answer: Promise<SentAnswer>;
-  /** Nobody waits for it any more. */
+  /** Nobody waits for the report any more: a question that is still open is refused at once. */
   cancel(): void;
 }
 
@@ -57,6 +57,9 @@ export function stateWithout(state: 'off' | 'starting', reason?: string): Analyt
     questions: 0,
   };
 }
+
+/** Why a question that was cancelled has no answer. */
+export const TAKEN_BACK = 'the question was taken back';
 
 export function unanswered(id: number, reason: string): SentAnswer {
   return { type: 'answer', id, ok: false, refusal: { ok: false, code: 'not_ready', detail: reason } };

@@ -1,4 +1,4 @@
-import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, rmSync, statfsSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { type ClickHouseClient, ClickHouseLogLevel } from '@clickhouse/client';
 import {
@@ -31,9 +31,10 @@ const WASHES_MAX = 3;
 /**
  * ClickHouse as a library. One directory per process: loading it twice, or in a thread that ends, ends the process.
  * @param directory made when it is not there
+ * @param keptBytes of the disk below which no rows are taken
  * @throws {NoEngineError}
  */
-export async function openEmbedded(directory: string): Promise<EmbeddedDatabase> {
+export async function openEmbedded(directory: string, keptBytes = 0): Promise<EmbeddedDatabase> {
   if (!hasEmbeddedEngine()) throw new NoEngineError();
   const { createChdbConnection } = await import('chdb/connection');
   mkdirSync(directory, { recursive: true });
@@ -47,7 +48,7 @@ export async function openEmbedded(directory: string): Promise<EmbeddedDatabase>
     await client.command({ query: `USE ${DATABASE}` });
     return client;
   };
-  return new EmbeddedDatabase(await open(), open, directory);
+  return new EmbeddedDatabase(await open(), open, directory, keptBytes);
 }
 
 /**
@@ -61,6 +62,7 @@ export class EmbeddedDatabase extends ClientDatabase {
     readonly resolve: (client: ClickHouseClient) => void;
     readonly reject: (error: Error) => void;
   }[] = [];
+  protected override readonly canStop = false;
   /** Connections that are open or opening. */
   private opened = 1;
 
@@ -68,6 +70,7 @@ export class EmbeddedDatabase extends ClientDatabase {
     client: ClickHouseClient,
     private readonly open: () => Promise<ClickHouseClient>,
     private readonly directory: string,
+    private readonly keptBytes = 0,
   ) {
     super(client);
     this.idle = [client];
@@ -75,11 +78,12 @@ export class EmbeddedDatabase extends ClientDatabase {
 
   /**
    * @inheritdoc
-   * An aborted statement is not waited for; the engine cannot be stopped, and its connection is free when it has ended.
+   * An aborted statement is not waited for, and does not begin if it has not; the engine cannot be stopped, and its connection is free when it
+   * has ended.
    */
   override text(sql: string, format: string, params?: Params, options: QueryOptions = {}): Promise<string> {
-    const { signal, ...rest } = options;
-    const answer = super.text(sql, format, params, rest);
+    const { signal } = options;
+    const answer = super.text(sql, format, params, options);
     if (signal === undefined) return answer;
     return new Promise((resolve, reject) => {
       const onAbort = () => reject(signal.reason as Error);
@@ -89,8 +93,15 @@ export class EmbeddedDatabase extends ClientDatabase {
     });
   }
 
-  protected override async use<T>(work: (client: ClickHouseClient) => Promise<T>): Promise<T> {
+  protected override async use<T>(
+    work: (client: ClickHouseClient) => Promise<T>,
+    signal?: AbortSignal,
+  ): Promise<T> {
     const client = await this.take();
+    if (signal?.aborted) {
+      this.give(client);
+      throw signal.reason;
+    }
     try {
       const result = await work(client);
       this.give(client);
@@ -137,8 +148,15 @@ export class EmbeddedDatabase extends ClientDatabase {
   /**
    * chDB takes what comes with a statement as part of its text, which binary data cannot be: it goes by a file. Text would be parsed at
    * a fifth of the speed (0.4 s against 0.05 s for 100,000 postings).
+   * @throws when less of the disk is free than is kept
    */
   async insert({ table, structure, bytes }: Insert): Promise<void> {
+    const { bavail, bsize } = statfsSync(this.directory);
+    if (bavail * bsize < this.keptBytes) {
+      throw new Error(
+        `${bavail * bsize} bytes of the disk are free, and ${this.keptBytes} are kept for the log`,
+      );
+    }
     const path = join(this.directory, `${table}.rowbinary`);
     writeFileSync(path, bytes);
     try {

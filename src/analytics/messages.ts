@@ -18,6 +18,8 @@ export interface Start {
   readonly zone: string;
   /** Days after which postings are dropped from ClickHouse; 0 keeps them. The log keeps all. */
   readonly ttlDays: number;
+  /** Free bytes of the data directory's disk below which the embedded engine takes no rows: they are for the log. */
+  readonly keptBytes: number;
   /** URL of a read-only user for the SQL endpoint on a server; undefined: the endpoint is refused there. */
   readonly sqlUrl: string | undefined;
   /** Milliseconds from which on an answer is told as slow. */
@@ -30,7 +32,9 @@ export interface Question {
   readonly id: number;
   readonly tenant: string;
   /** The caller's name (token's `sub`): kept with the rates that he sets. */
-  readonly who?: string;
+  readonly who: string;
+  /** Prefixes of the accounts that the caller may see; all without. Whether he may ask at all has been judged. */
+  readonly reach?: readonly string[];
   readonly method: 'GET' | 'POST' | 'PUT';
   /** Behind `/v1/`, such as `analytics/overview`, percent-encoding as it came. */
   readonly path: string;

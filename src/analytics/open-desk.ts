@@ -5,6 +5,9 @@ import { ClosedDesk, type MainDesk } from './desk.js';
 import { hasEmbeddedEngine, NO_ENGINE } from './installed.js';
 import { AnalyticsSupervisor } from './supervisor.js';
 
+/** Tills are refused below `--min-free`; analytics stops before that, with room for what its merges still write. */
+const KEPT_SHARE = 4;
+
 /** The desk that the options ask for. It does nothing before it is started, which is when the ledger is there. */
 export function openDesk(config: Config, logger: Logger): MainDesk {
   const { analytics } = config;
@@ -19,6 +22,7 @@ export function openDesk(config: Config, logger: Logger): MainDesk {
       target: analytics === 'embedded' ? { kind: 'embedded' } : { kind: 'server', url: analytics },
       zone: config.zone,
       ttlDays: config.analyticsTtlDays,
+      keptBytes: KEPT_SHARE * config.minFree,
       sqlUrl: config.analyticsSqlUrl,
       slowQueryMs: config.slowQueryMs,
     },

@@ -117,10 +117,10 @@ async function stop(desk: QuestionDesk, sink: Sink, databases: Databases): Promi
 }
 
 /** Of each, a few queries run at a time; others wait. One for each use, so that a long report holds up neither the sink nor an analyst. */
-async function openDatabases({ target, data, sqlUrl }: Start): Promise<Databases> {
+async function openDatabases({ target, data, keptBytes, sqlUrl }: Start): Promise<Databases> {
   if (target.kind === 'server') return openServer(target.url, sqlUrl);
   const { openEmbedded } = await import('./embedded-database.js');
-  const open = () => openEmbedded(join(data, 'analytics'));
+  const open = () => openEmbedded(join(data, 'analytics'), keptBytes);
   const [sink, reports, sql, watched] = [await open(), await open(), await open(), await open()];
   const unwatch = watchEngine(watched);
   return {

@@ -6,6 +6,7 @@ import {
   type MainDesk,
   type OpenQuestion,
   stateWithout,
+  TAKEN_BACK,
   unanswered,
 } from './desk.js';
 import type { FromAnalytics, SentAnswer, SinkStatus, SlowAnswer, Start } from './messages.js';
@@ -17,8 +18,16 @@ const BACKOFF_MAX_MS = 30_000;
 /** After so long the process counts as sound, and its next end as the first. */
 const HEALTHY_MS = 60_000;
 
+/** Messages that wait for the process: about as many as it takes questions. One that is stuck reads none, and those who leave make room for others. */
+const BACKLOG_MAX = 64;
+
 /** Before the process was told any LSN. */
 const UNTOLD = -1;
+
+function overloaded(id: number): SentAnswer {
+  const detail = 'analytics does not keep up with its questions; retry later';
+  return { type: 'answer', id, ok: false, refusal: { ok: false, code: 'overloaded', detail } };
+}
 
 export interface SupervisorOptions {
   readonly start: Omit<Start, 'type'>;
@@ -83,12 +92,19 @@ export class AnalyticsSupervisor implements MainDesk {
       const reason = `analytics is not there: ${this.whyDown ?? 'stopping'}`;
       return { answer: Promise.resolve(unanswered(id, reason)), cancel: () => undefined };
     }
+    if (child.backlog > BACKLOG_MAX) {
+      return { answer: Promise.resolve(overloaded(id)), cancel: () => undefined };
+    }
     const answer = new Promise<SentAnswer>((resolve) => this.waiting.set(id, resolve));
     child.send({ ...question, type: 'ask', id });
     return {
       answer,
       cancel: () => {
-        if (this.waiting.delete(id)) child.send({ type: 'cancel', id });
+        const settle = this.waiting.get(id);
+        if (settle === undefined) return;
+        this.waiting.delete(id);
+        child.send({ type: 'cancel', id });
+        settle(unanswered(id, TAKEN_BACK));
       },
     };
   }

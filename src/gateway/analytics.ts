@@ -167,6 +167,8 @@ export function sinkBody(state: AnalyticsState, durableLsn: number): object {
 function questionOf(caller: Caller, { route, url, query, accept, body }: AnalyticsRequest): OpenQuestion {
   return {
     tenant: caller.tenant,
+    who: caller.by,
+    ...(caller.accounts !== undefined && { reach: caller.accounts }),
     method: route.method,
     path: url.slice('/v1/'.length),
     query: withFormat(query, accept),

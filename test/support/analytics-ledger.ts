@@ -55,6 +55,7 @@ export class AnalyticsLedger {
       type: 'ask',
       id: ++this.questions,
       tenant,
+      who: 'auditor',
       method: 'GET',
       path: bare!,
       query,

@@ -35,6 +35,7 @@ const MODULES = [
   'buckets',
   'chart',
   'choices',
+  'csv',
   'dom',
   'download',
   'exact-json',

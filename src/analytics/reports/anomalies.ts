@@ -34,7 +34,7 @@ export async function anomalies(asked: Asked): Promise<Report> {
     'SELECT lsn, transaction, account, toUnixTimestamp64Milli(time), amount, score, reason, value, usual, n FROM (' +
       `${amountSql(postings, isNew)} UNION ALL ${rateSql(postings, isNew)} UNION ALL ${hourSql(postings, isNew)}) ` +
       `WHERE abs(score) > ${UNUSUAL} ORDER BY abs(score) DESC, lsn DESC, account, reason LIMIT 1 BY lsn LIMIT ${limit}`,
-    { ...filter.params, tz: asked.zone.name },
+    { ...filter.params, tz: asked.zone.sqlName },
   );
   const list = found.map(([lsn, transaction, account, at, amount, score, reason, value, usual, n]) => ({
     ...{ lsn: msOf(lsn), transaction, account, effective_at: iso(msOf(at)), amount: big(amount), currency },

@@ -1,6 +1,6 @@
 import { parseTime } from '../../ledger/fields.js';
 import { ReportError } from '../report-error.js';
-import type { Zone } from './zone.js';
+import { DAY_MS, type Zone } from './zone.js';
 
 /** What the tables can hold (milliseconds since the epoch); times beyond count as these. */
 export const TIME_MIN = Date.UTC(1900, 0, 1);
@@ -20,8 +20,8 @@ export class Parameters {
     for (const part of query.split('&')) {
       if (part === '') continue;
       const equals = part.indexOf('=');
-      const name = decode(equals < 0 ? part : part.slice(0, equals), part);
-      const value = equals < 0 ? '' : decode(part.slice(equals + 1), name);
+      const name = decodeQuery(equals < 0 ? part : part.slice(0, equals), part);
+      const value = equals < 0 ? '' : decodeQuery(part.slice(equals + 1), name);
       if (!known.has(name)) throw invalid(name, `unknown parameter ${JSON.stringify(name)}`);
       if (this.values.has(name)) throw invalid(name, 'a parameter is given once');
       if (value.length > TEXT_MAX) throw invalid(name, `at most ${TEXT_MAX} characters`);
@@ -82,10 +82,15 @@ export function invalid(name: string, detail: string): ReportError {
   );
 }
 
-/** A part of a query string or a path. */
+/** A part of a query string, where a plus sign means a space. */
+function decodeQuery(text: string, name: string): string {
+  return decode(text.replaceAll('+', ' '), name);
+}
+
+/** A part of a path. */
 export function decode(text: string, name: string): string {
   try {
-    return decodeURIComponent(text.replaceAll('+', ' '));
+    return decodeURIComponent(text);
   } catch {
     throw invalid(name, 'faulty percent-encoding');
   }
@@ -94,7 +99,8 @@ export function decode(text: string, name: string): string {
 function dateStart(value: string, zone: Zone): number | undefined {
   const wall = parseTime(`${value}T00:00:00Z`);
   if (wall === undefined) return undefined;
-  return zone.momentOf(Math.min(Math.max(wall, TIME_MIN), TIME_MAX + 1));
+  // What is beyond the tables in UTC is kept beyond them in every zone.
+  return zone.momentOf(Math.min(Math.max(wall, TIME_MIN - DAY_MS), TIME_MAX + 1 + DAY_MS));
 }
 
 /** With an offset from UTC too; its plus sign may have come as the space that it means in a query string. */

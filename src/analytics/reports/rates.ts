@@ -35,7 +35,7 @@ export async function putRates(asked: Asked): Promise<Report> {
       targets: rates.map(({ to }) => to),
       values: rates.map(({ rate }) => rate),
       times: rates.map(({ at }) => at),
-      who: asked.question.who ?? '',
+      who: asked.question.who,
     },
   );
   return { body: { rates: rates.length } };

@@ -1,5 +1,6 @@
 import type { Refusal } from '../../../engine/types.js';
 import { encodeJson } from '../../gateway/json.js';
+import { expiredUpTo } from '../checks.js';
 import type { Database, Params } from '../database.js';
 import type { Answer, Question } from '../messages.js';
 import { runQuery } from '../query/query.js';
@@ -128,6 +129,7 @@ export class Reports {
     const least = parameters.integer('min_lsn', 0, Number.MAX_SAFE_INTEGER) ?? 0;
     const filters = readFilters(parameters);
     await this.reach(Math.max(least, asOf ?? 0, atLsn ?? 0, question.engine?.lsn ?? 0));
+    if (basis === 'committed' || question.engine !== undefined) await this.requirePostings();
     const lsn = Math.min(...[asOf, atLsn, this.options.sink.cursor().lsn].filter((n) => n !== undefined));
     const { database } = this.options;
     const rows: Asked['rows'] = (sql: string, params?: Params) =>
@@ -147,6 +149,17 @@ export class Reports {
     throw new ReportError(
       'not_ready',
       `not ready: analytics has come to LSN ${sink.cursor().lsn}, not to ${lsn}`,
+    );
+  }
+
+  /** By commit, postings themselves are summed up. @throws {ReportError} when some may have been dropped */
+  private async requirePostings(): Promise<void> {
+    const { lsn } = await expiredUpTo(this.options.database);
+    if (lsn === 0n) return;
+    throw new ReportError(
+      'invalid_request',
+      `postings up to LSN ${lsn} may have been dropped (--analytics-ttl-days): ask by effective time`,
+      '/basis',
     );
   }
 

@@ -93,12 +93,12 @@ export function rawRange(asked: Asked, span: Span): string[] {
   return asked.basis === 'committed' ? [...conditions, `lsn <= ${asked.lsn}`] : conditions;
 }
 
-/** The expression that gives the start of the bucket a row of the source lies in, as milliseconds. */
+/** The expression that gives the start of the bucket a row of the source lies in, as milliseconds. Never a constant: grouping by one is another thing. */
 export function bucketStart(starts: readonly number[]): string {
   const ms = 'toUnixTimestamp64Milli(time)';
   const [first = 0, second] = starts;
   // No constant, which could not be grouped by.
-  if (second === undefined) return `${first} + 0 * ${ms}`;
+  if (second === undefined) return `toInt64(${first}) + 0 * ${ms}`;
   const step = second - first;
   const isEven = starts.every((start, i) => start === first + i * step);
   if (isEven) return `${first} + intDiv(${ms} - ${first}, ${step}) * ${step}`;

@@ -336,14 +336,17 @@ function cutAt(spans: readonly Span[], ms: number): readonly Span[] {
   });
 }
 
-/** The other accounts of each row's transaction, by `lsn index`: from the projection of postings by LSN. */
+/** The other accounts of each row's transaction that the caller may see, by `lsn index`: from the projection of postings by LSN. */
 async function counterpartsOf(asked: Asked, lines: readonly Line[]): Promise<Map<string, string[]>> {
   if (lines.length === 0) return new Map();
   const lsns = [...new Set(lines.map(({ lsn }) => lsn))];
+  const { reach } = asked.question;
+  const isSeen =
+    reach === undefined ? '' : 'AND arrayExists(p -> startsWith(account, p), {reach:Array(String)}) ';
   const rows = await asked.rows(
     'SELECT lsn, index, arraySort(groupUniqArray(account)) FROM postings WHERE tenant = {tenant:String} ' +
-      `AND lsn IN (${lsns.join(', ')}) AND account != {account:String} GROUP BY lsn, index`,
-    { account: asked.id },
+      `AND lsn IN (${lsns.join(', ')}) AND account != {account:String} ${isSeen}GROUP BY lsn, index`,
+    { account: asked.id, ...(reach !== undefined && { reach }) },
   );
   return new Map(rows.map(([lsn, index, accounts]) => [`${lsn} ${index}`, accounts as string[]]));
 }

@@ -26,7 +26,8 @@ export async function zReport(asked: Asked): Promise<Report> {
   if (given !== undefined && !parameters.isDate('date')) throw invalid('date', 'a date, such as 2010-12-01');
   const from = given ?? zone.floor(asked.nowMs, 'day');
   const day = { from, to: zone.step(from, 'day', 1) };
-  const filter = both(equal('terminal', id, 'till'), anyCurrency(asked), asked.filters.others);
+  const till = equal('terminal', id, 'till');
+  const filter = both(till, anyCurrency(asked), asked.filters.others);
   const account = await findAccount(asked, id);
   if (account === undefined && !(await hasTraded(asked))) {
     throw new ReportError('account_not_found', `no till ${JSON.stringify(id)}`);
@@ -49,7 +50,8 @@ export async function zReport(asked: Asked): Promise<Report> {
     holdsOpen(asked, day.to),
     account === undefined ? undefined : drawerOf(asked, account.type, day),
     tradeTimes(asked, day, filter),
-    numberOf(asked, day, filter),
+    // Days are numbered by all trade, whatever the report is narrowed to.
+    numberOf(asked, day, till),
   ]);
   const currencies = new Set([
     ...figures.map(([currency]) => currency as string),

@@ -17,9 +17,12 @@ type Wall = number;
 
 export class Zone {
   private readonly format: Intl.DateTimeFormat | undefined;
+  /** As ClickHouse knows it, which does not take every name and case that the runtime takes. */
+  readonly sqlName: string;
 
   /** @throws {ReportError} for a name that is no zone */
   constructor(readonly name: string) {
+    this.sqlName = name;
     if (name === 'UTC') return;
     if (!/^[A-Za-z][A-Za-z0-9_+/-]{0,63}$/.test(name)) throw noZone(name);
     try {
@@ -36,6 +39,7 @@ export class Zone {
         minute: 'numeric',
         second: 'numeric',
       });
+      this.sqlName = this.format.resolvedOptions().timeZone;
     } catch {
       throw noZone(name);
     }

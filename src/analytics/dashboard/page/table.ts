@@ -1,3 +1,4 @@
+import { csvText } from './csv.js';
 import { h } from './dom.js';
 
 export interface Column<Row> {
@@ -66,13 +67,8 @@ function classOf<Row>({ figure, leave, only }: Column<Row>): string {
   return names.filter((name) => typeof name === 'string').join(' ');
 }
 
-/** Lines of CSV (RFC 4180) of the columns that have text. */
+/** The columns that have text, as CSV. */
 export function csvOf<Row>(columns: readonly Column<Row>[], rows: readonly Row[]): string {
   const used = columns.filter(({ text }) => text !== undefined);
-  const lines = [used.map(({ name }) => name), ...rows.map((row) => used.map(({ text }) => text!(row)))];
-  return lines.map((line) => `${line.map(quoted).join(',')}\r\n`).join('');
-}
-
-function quoted(text: string): string {
-  return /[",\r\n]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text;
+  return csvText([used.map(({ name }) => name), ...rows.map((row) => used.map(({ text }) => text!(row)))]);
 }
