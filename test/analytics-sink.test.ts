@@ -623,13 +623,14 @@ describe('tables that are not what they should be', () => {
     expect(await ask(30, balance, '')).toMatchObject({ balance: 120 });
     const refused = { code: 'invalid_request', detail: /analytics-ttl-days/ };
     expect(await ask(30, balance, 'basis=committed')).toMatchObject(refused);
+    // The sums of all time, without what came in later, are as good.
     const engine = { lsn: log.lsn, balance: 120n, debits_posted: 120n, credits_posted: 0n };
     expect(
       await ask(30, 'analytics/accounts/till/reconcile', '', {
         ...engine,
         ...{ debits_pending: 0n, credits_pending: 0n },
       }),
-    ).toMatchObject(refused);
+    ).toMatchObject({ equal: true, difference: 0 });
     log.close();
   });
 });

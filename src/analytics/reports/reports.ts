@@ -129,7 +129,7 @@ export class Reports {
     const least = parameters.integer('min_lsn', 0, Number.MAX_SAFE_INTEGER) ?? 0;
     const filters = readFilters(parameters);
     await this.reach(Math.max(least, asOf ?? 0, atLsn ?? 0, question.engine?.lsn ?? 0));
-    if (basis === 'committed' || question.engine !== undefined) await this.requirePostings();
+    if (basis === 'committed') await this.requirePostings();
     const lsn = Math.min(...[asOf, atLsn, this.options.sink.cursor().lsn].filter((n) => n !== undefined));
     const { database } = this.options;
     const rows: Asked['rows'] = (sql: string, params?: Params) =>

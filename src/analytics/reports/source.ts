@@ -55,11 +55,11 @@ export function accountSource(
   detailed: boolean,
 ): string {
   if (asked.basis === 'committed') return committed(asked, spans, filter);
-  const tiers = detailed ? (['month', 'day', 'hour', 'minute'] as const) : (['hour'] as const);
+  const tiers = detailed ? (['month', 'day', 'hour', 'minute'] as const) : (['hour', 'minute'] as const);
   const pieces = spans.flatMap((span) => cover(clamp(span), tiers));
   if (detailed) return union(pieces, filter);
   return union(
-    pieces.map((piece) => ({ ...piece, table: piece.table === 'hour' ? 'account' : 'postings' })),
+    pieces.map((piece) => (piece.table === 'hour' ? { ...piece, table: 'account' } : piece)),
     filter,
   );
 }
