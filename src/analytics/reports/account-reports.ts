@@ -16,7 +16,11 @@ export async function balanceAt(asked: Asked): Promise<Report> {
   const account = await accountOf(asked);
   const words = both(anyCurrency(asked), asked.filters.others);
   const filter = both(equal('account', account.id), words);
-  const rows = accountSource(asked, [span], filter, words.conditions.length > 0);
+  const rows = accountSource(asked, [span], {
+    filter,
+    columns: SIDES,
+    detailed: words.conditions.length > 0,
+  });
   const [row] = await asked.rows(`SELECT ${ALL_SIDES} FROM ${rows}`, filter.params);
   const [debits, credits, debitsPending, creditsPending] = row!.map(big);
   return {
@@ -28,7 +32,8 @@ export async function balanceAt(asked: Asked): Promise<Report> {
   };
 }
 
-const ALL_SIDES = 'sum(debits), sum(credits), sum(debits_held), sum(credits_held)';
+const SIDES = ['debits', 'credits', 'debits_held', 'credits_held'] as const;
+const ALL_SIDES = SIDES.map((name) => `sum(${name})`).join(', ');
 
 const GROUPINGS = ['day', 'hour', 'month', 'code', 'tag', 'terminal'] as const;
 const BUCKETS_MAX = 10_000;
@@ -116,7 +121,7 @@ export async function reconcile(asked: Asked): Promise<Report> {
 
 async function sumOfPostings(asked: Asked, account: string, lsn: number): Promise<Row> {
   const filter = equal('account', account);
-  const rows = accountSource({ ...asked, basis: 'committed', lsn }, [{}], filter, false);
+  const rows = accountSource({ ...asked, basis: 'committed', lsn }, [{}], { filter, columns: SIDES });
   const [row] = await asked.rows(`SELECT ${ALL_SIDES} FROM ${rows}`, filter.params);
   return row!;
 }
@@ -126,19 +131,16 @@ const PAUSE_MS = 100;
 
 /** Where postings have gone after their days: all that was ever summed up, without what came in after the LSN. */
 async function sumOfSums(asked: Asked, account: string, lsn: number): Promise<Row> {
-  const sums = ['debits', 'credits', 'debits_held', 'credits_held'];
   const filter = equal('account', account);
-  const later = accountSource(
-    { ...asked, basis: 'committed', lsn: Number.MAX_SAFE_INTEGER },
-    [{}],
-    both(filter, { conditions: [`lsn > ${lsn}`], params: {} }),
-    false,
-  );
+  const later = accountSource({ ...asked, basis: 'committed', lsn: Number.MAX_SAFE_INTEGER }, [{}], {
+    filter: both(filter, { conditions: [`lsn > ${lsn}`], params: {} }),
+    columns: [...SIDES, 'lsn'],
+  });
   for (let tries = 0; tries < TRIES; tries++) {
     const [row] = await asked.rows(
-      `SELECT ${sums.map((name) => `sum(${name})`).join(', ')}, max(summed), max(seen) FROM (` +
-        `SELECT ${sums.join(', ')}, lsn AS summed, toUInt64(0) AS seen FROM sums_account ${where(filter)} UNION ALL ` +
-        `SELECT ${sums.map((name) => `-${name} AS ${name}`).join(', ')}, toUInt64(0) AS summed, lsn AS seen FROM ${later})`,
+      `SELECT ${ALL_SIDES}, max(summed), max(seen) FROM (` +
+        `SELECT ${SIDES.join(', ')}, lsn AS summed, toUInt64(0) AS seen FROM sums_account ${where(filter)} UNION ALL ` +
+        `SELECT ${SIDES.map((name) => `-${name} AS ${name}`).join(', ')}, toUInt64(0) AS summed, lsn AS seen FROM ${later})`,
       filter.params,
     );
     const [summed, seen] = row!.slice(4).map(big);

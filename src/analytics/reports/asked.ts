@@ -20,6 +20,8 @@ export interface Asked {
   /** Now; with the basis `committed`, the commit time of `lsn`, so that a repeated question has the same span. */
   readonly nowMs: number;
   readonly zone: Zone;
+  /** Some have been dropped after their days. */
+  readonly mayLackPostings: boolean;
   /** All rows of a SELECT over the tenant's rows: `{tenant:String}` is given. */
   rows(sql: string, params?: Params): Promise<readonly Row[]>;
   command(sql: string, params: Params): Promise<void>;

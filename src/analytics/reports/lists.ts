@@ -40,7 +40,7 @@ export async function accounts(asked: Asked): Promise<Report> {
   };
   const [sums, times] = await Promise.all([
     asked.rows(
-      `SELECT account, sum(debits), sum(credits) FROM ${accountSource(asked, [span], some, false)} GROUP BY account`,
+      `SELECT account, sum(debits), sum(credits) FROM ${accountSource(asked, [span], { filter: some, columns: ['account', 'debits', 'credits'] })} GROUP BY account`,
       some.params,
     ),
     asked.rows(

@@ -17,6 +17,8 @@ import { Zone } from './zone.js';
 
 /** How long a question waits for an LSN to come in. */
 const WAIT_MS = 10_000;
+/** How long an answer about what has expired is good. */
+const EXPIRY_MS = 10_000;
 
 /** Of every query. A question that takes more is answered with `overloaded`. */
 const LIMITS = {
@@ -51,6 +53,8 @@ const STATUS_PARAMETERS = new Set(['min_lsn', 'tz']);
 
 /** Answers questions out of ClickHouse. Each sees the rows of its tenant alone. */
 export class Reports {
+  private expiry: { readonly askedAtMs: number; readonly lsn: Promise<bigint> } | undefined;
+
   constructor(private readonly options: ReportsOptions) {}
 
   /** Never throws. A question whose asker has gone is answered all the same. */
@@ -129,7 +133,8 @@ export class Reports {
     const least = parameters.integer('min_lsn', 0, Number.MAX_SAFE_INTEGER) ?? 0;
     const filters = readFilters(parameters);
     await this.reach(Math.max(least, asOf ?? 0, atLsn ?? 0, question.engine?.lsn ?? 0));
-    if (basis === 'committed') await this.requirePostings();
+    const expired = await this.expiredUpTo();
+    if (basis === 'committed' && expired > 0n) throw postingsAreGone(expired);
     const lsn = Math.min(...[asOf, atLsn, this.options.sink.cursor().lsn].filter((n) => n !== undefined));
     const { database } = this.options;
     const rows: Asked['rows'] = (sql: string, params?: Params) =>
@@ -137,7 +142,10 @@ export class Reports {
     const command = (sql: string, params: Params) =>
       database.command(sql, { tenant: question.tenant, ...params });
     const nowMs = basis === 'committed' ? await commitTime(rows, lsn) : Date.now();
-    return { question, id, parameters, filters, basis, lsn, nowMs, zone, rows, command };
+    return {
+      ...{ question, id, parameters, filters, basis, lsn, nowMs, zone, rows, command },
+      mayLackPostings: expired > 0n,
+    };
   }
 
   /** @throws {ReportError} not_ready, when the LSN does not come in in time */
@@ -152,15 +160,17 @@ export class Reports {
     );
   }
 
-  /** By commit, postings themselves are summed up. @throws {ReportError} when some may have been dropped */
-  private async requirePostings(): Promise<void> {
-    const { lsn } = await expiredUpTo(this.options.database);
-    if (lsn === 0n) return;
-    throw new ReportError(
-      'invalid_request',
-      `postings up to LSN ${lsn} may have been dropped (--analytics-ttl-days): ask by effective time`,
-      '/basis',
-    );
+  /** Up to which LSN postings may have been dropped after their days. Days are long: it is looked up now and then. */
+  private expiredUpTo(): Promise<bigint> {
+    const now = performance.now();
+    if (this.expiry === undefined || now - this.expiry.askedAtMs > EXPIRY_MS) {
+      const lsn = expiredUpTo(this.options.database).then((expired) => expired.lsn);
+      this.expiry = { askedAtMs: now, lsn };
+      lsn.catch(() => {
+        this.expiry = undefined;
+      });
+    }
+    return this.expiry.lsn;
   }
 
   /** How the sink stands, whether ClickHouse answers or not. */
@@ -170,9 +180,9 @@ export class Reports {
     let more: object = { first_effective_at: null, last_effective_at: null, currencies: [] };
     let tz = this.options.zone;
     if (state !== 'starting') {
-      const asked = await this.ask(question, '', STATUS_PARAMETERS, signal);
-      tz = asked.zone.name;
       try {
+        const asked = await this.ask(question, '', STATUS_PARAMETERS, signal);
+        tz = asked.zone.name;
         more = await extent(asked);
       } catch (error) {
         if (faultOf(error)?.code !== 'not_ready') throw error;
@@ -214,6 +224,15 @@ export class Reports {
     this.options.log('error', `report ${name}: ${(error as Error).stack ?? String(error)}`);
     return { ok: false, code: 'not_ready', detail: 'the report failed; the log of the server says why' };
   }
+}
+
+/** By commit, postings themselves are summed up. */
+function postingsAreGone(lsn: bigint): ReportError {
+  return new ReportError(
+    'invalid_request',
+    `postings up to LSN ${lsn} may have been dropped (--analytics-ttl-days): ask by effective time`,
+    '/basis',
+  );
 }
 
 /** `at=lsn:N`. */

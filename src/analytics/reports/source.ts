@@ -6,9 +6,35 @@ import { TIME_MAX, TIME_MIN } from './parameters.js';
  * Where a report's figures come from. By effective time, a span is covered from the coarsest sums whose buckets fit, its ragged ends by finer ones,
  * and what is left by postings themselves, so that it is exact to the millisecond. By commit, postings are read up to an LSN.
  *
- * Whatever the tables, a source has the columns time (of the bucket or posting), account, type, group, currency, code, tag, terminal, debits,
- * credits, debits_held, credits_held, count, debit_count, lsn, index, leg (the highest LSN of a sum, and 0). Sums are added up only when parts are merged: always take sum() of them.
+ * Whatever the tables, a source has the column time (of the bucket or posting) and those below. Sums are added up only when parts are merged:
+ * always take sum() of them.
  */
+
+/** Of a posting. */
+const OF_POSTINGS = {
+  ...{ account: 'account', type: 'type', group: '`group`', currency: 'currency', code: 'code', tag: 'tag' },
+  terminal: 'terminal',
+  debits: "toInt128(if(side = 'debit', amount, 0)) AS debits",
+  credits: "toInt128(if(side = 'credit', amount, 0)) AS credits",
+  debits_held: "toInt128(if(side = 'debit', held, 0)) AS debits_held",
+  credits_held: "toInt128(if(side = 'credit', held, 0)) AS credits_held",
+  count: 'toUInt64(amount > 0) AS count',
+  debit_count: "toUInt64(amount > 0 AND side = 'debit') AS debit_count",
+  ...{ lsn: 'lsn', index: 'index', leg: 'leg' },
+} as const;
+type Column = keyof typeof OF_POSTINGS;
+
+/** Of a sum, where it is not a column of the same name. Its LSN is its highest. */
+const OF_SUMS: { readonly [column in Column]?: string } = {
+  group: '`group`',
+  index: 'toUInt16(0) AS index',
+  leg: 'toUInt8(0) AS leg',
+};
+
+/** What a report over all accounts may need; what it does not name is not read. */
+const ALL: readonly Column[] = (Object.keys(OF_POSTINGS) as Column[]).filter(
+  (column) => column !== 'index' && column !== 'leg',
+);
 
 /** From (included) to (not); milliseconds. Open where undefined. */
 export interface Span {
@@ -31,55 +57,80 @@ export interface SourceOptions {
 }
 
 const MS = { minute: 60_000, quarter: 900_000, hour: 3_600_000, day: 86_400_000 } as const;
-const DIMENSIONS = 'account, type, `group`, currency, code, tag, terminal';
 
 /** A subquery, in parentheses. The filter's parameters and `{tenant}` go with it. */
 export function source(asked: Asked, span: Span, { filter, starts = [] }: SourceOptions): string {
-  if (asked.basis === 'committed') return committed(asked, [span], filter);
+  if (asked.basis === 'committed') return committed(asked, [span], filter, ALL);
   const whole = clamp(span);
   const inner = starts.filter((start) => whole.from === undefined || start > whole.from);
   // Sums by minute begin with the account: over all accounts they are taken where nothing coarser will do.
   const fitting = TIERS.filter((tier) => inner.every((start) => floor(tier, start) === start)).reverse();
   const tiers = fitting.length > 1 ? fitting.filter((tier) => tier !== 'minute') : fitting;
-  return union(cover(whole, tiers), filter);
+  return union(cover(whole, tiers), filter, ALL);
 }
 
-/**
- * The same for few accounts, that the filter names, over spans that do not overlap: where spans touch, no sum reaches over. What the account's sums do not tell apart (code, tag, terminal,
- * group) is not among the columns unless the filter is `detailed`: it looks at them.
- */
+export interface AccountSourceOptions {
+  /** It names the accounts, few of them. */
+  readonly filter: Filter;
+  /** What is asked for: a statement's page is sooner planned than read. */
+  readonly columns: readonly Column[];
+  /** Whether filter or columns have what the sums of an account do not tell apart: code, tag, terminal, group. */
+  readonly detailed?: boolean;
+}
+
+/** The same for few accounts, over spans that do not overlap. Where two spans touch, no sum reaches over. */
 export function accountSource(
   asked: Asked,
   spans: readonly Span[],
-  filter: Filter,
-  detailed: boolean,
+  { filter, columns, detailed = false }: AccountSourceOptions,
 ): string {
-  if (asked.basis === 'committed') return committed(asked, spans, filter);
-  const tiers = detailed ? (['month', 'day', 'hour', 'minute'] as const) : (['hour', 'minute'] as const);
-  const pieces = spans.flatMap((span) => cover(clamp(span), tiers));
-  if (detailed) return union(pieces, filter);
-  return union(
-    pieces.map((piece) => (piece.table === 'hour' ? { ...piece, table: 'account' } : piece)),
-    filter,
+  if (asked.basis === 'committed') return committed(asked, spans, filter, columns);
+  // Where postings have gone after their days, sums by the minute are the next best; otherwise there are about as many of either.
+  const tiers: readonly Tier[] = detailed ? ['month', 'day', 'hour', 'minute'] : ['hour', 'minute'];
+  const pieces = spans.flatMap((span) =>
+    cover(clamp(span), asked.mayLackPostings || detailed ? tiers : ['hour']),
   );
+  const tableOf = ({ table }: Piece): Piece['table'] => {
+    if (detailed) return table;
+    if (table === 'hour') return 'account';
+    return asked.mayLackPostings ? table : 'postings';
+  };
+  const placed = pieces.map((piece) => ({ ...piece, table: tableOf(piece) }));
+  return union(placed, filter, columns);
 }
 
-function committed(asked: Asked, spans: readonly Span[], filter: Filter): string {
-  const conditions = [...range('committed_at', spans.map(clamp)), `lsn <= ${asked.lsn}`];
-  return `(${postings('committed_at', DIMENSIONS, where(filter, ...conditions))})`;
+function committed(asked: Asked, spans: readonly Span[], filter: Filter, columns: readonly Column[]): string {
+  const conditions = [...range('committed_at', joined(spans.map(clamp))), `lsn <= ${asked.lsn}`];
+  return `(${select('postings', 'committed_at', columns, where(filter, ...conditions))})`;
 }
 
-function union(pieces: readonly Piece[], filter: Filter): string {
-  const some: readonly Piece[] = pieces.length === 0 ? [{ table: 'month', from: 0, to: 0 }] : pieces;
-  const dimensions = some.some(({ table }) => table === 'account') ? 'account, type, currency' : DIMENSIONS;
+function union(pieces: readonly Piece[], filter: Filter, columns: readonly Column[]): string {
+  const some: readonly Piece[] = pieces.length === 0 ? [{ table: 'postings', from: 0, to: 0 }] : pieces;
   const tables = [...new Set(some.map(({ table }) => table))];
   const selects = tables.map((table) => {
-    const column = table === 'postings' ? 'effective_at' : 'bucket';
-    const own = some.filter((piece) => piece.table === table);
-    const rows = where(filter, ...range(column, own));
-    return table === 'postings' ? postings('effective_at', dimensions, rows) : sums(table, dimensions, rows);
+    const time = table === 'postings' ? 'effective_at' : 'bucket';
+    const own = joined(some.filter((piece) => piece.table === table));
+    return select(table, time, columns, where(filter, ...range(time, own)));
   });
   return `(${selects.join(' UNION ALL ')})`;
+}
+
+function select(table: Piece['table'], time: string, columns: readonly Column[], rows: string): string {
+  const isPostings = table === 'postings';
+  const list = columns.map((column) => (isPostings ? OF_POSTINGS[column] : (OF_SUMS[column] ?? column)));
+  return `SELECT ${[`${time} AS time`, ...list].join(', ')} FROM ${isPostings ? table : `sums_${table}`} ${rows}`;
+}
+
+/** Spans in order, those that touch as one. */
+function joined(spans: readonly Span[]): readonly Span[] {
+  const whole: Span[] = [];
+  for (const span of spans) {
+    const last = whole.at(-1);
+    if (last?.to !== undefined && last.to === span.from)
+      whole.splice(-1, 1, { from: last.from, to: span.to });
+    else whole.push(span);
+  }
+  return whole;
 }
 
 /** The time column of postings by the question's basis. */
@@ -105,33 +156,22 @@ export function bucketStart(starts: readonly number[]): string {
   return `roundDown(${ms}, [${starts.map((start) => `toInt64(${start})`).join(',')}])`;
 }
 
-/** A time as a literal of SQL. */
+/** A time as SQL. */
 export function timeLiteral(ms: number): string {
   return `fromUnixTimestamp64Milli(toInt64(${ms}), 'UTC')`;
 }
 
-function postings(time: string, dimensions: string, rows: string): string {
-  const side = (name: string, column: string, value: string) =>
-    `toInt128(if(side = '${value}', ${column}, 0)) AS ${name}`;
-  return (
-    `SELECT ${time} AS time, ${dimensions}, ${side('debits', 'amount', 'debit')}, ${side('credits', 'amount', 'credit')}, ` +
-    `${side('debits_held', 'held', 'debit')}, ${side('credits_held', 'held', 'credit')}, toUInt64(amount > 0) AS count, ` +
-    `toUInt64(amount > 0 AND side = 'debit') AS debit_count, lsn, index, leg FROM postings ${rows}`
-  );
-}
-
-function sums(table: Tier | 'account', dimensions: string, rows: string): string {
-  return (
-    `SELECT bucket AS time, ${dimensions}, debits, credits, debits_held, credits_held, count, debit_count, lsn, toUInt16(0) AS index, toUInt8(0) AS leg ` +
-    `FROM sums_${table} ${rows}`
-  );
+/** A time to compare a column with: text is read once, in the column's own type, and is sooner planned with than a function is. */
+function comparable(ms: number): string {
+  if (ms < TIME_MIN || ms > TIME_MAX) return timeLiteral(ms);
+  return `'${new Date(ms).toISOString().slice(0, -1).replace('T', ' ')}'`;
 }
 
 function range(column: string, spans: readonly Span[]): string[] {
   const texts = spans.map(({ from, to }) =>
     [
-      ...(from === undefined ? [] : [`${column} >= ${timeLiteral(from)}`]),
-      ...(to === undefined ? [] : [`${column} < ${timeLiteral(to)}`]),
+      ...(from === undefined ? [] : [`${column} >= ${comparable(from)}`]),
+      ...(to === undefined ? [] : [`${column} < ${comparable(to)}`]),
     ].join(' AND '),
   );
   if (texts.some((text) => text === '')) return [];

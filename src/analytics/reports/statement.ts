@@ -77,7 +77,9 @@ export async function statement(asked: Asked): Promise<Report> {
     limit: parameters.integer('limit', 1, isCsv ? CSV_LIMIT_MAX : LIMIT_MAX) ?? (isCsv ? CSV_LIMIT_MAX : 100),
     cursor: readCursor(parameters, KEY) as Page['cursor'],
   };
-  const [account, totals] = await Promise.all([accountOf(asked), totalsOf(asked, page)]);
+  const totals = await totalsOf(asked, page);
+  // An account without postings may be there all the same.
+  const { type, currency } = totals.type === '' ? await accountOf(asked) : totals;
   const found = await readPage(asked, page, totals.reach);
   const lines = found.slice(0, page.limit);
   const [before, running, counterparts] = await Promise.all([
@@ -90,7 +92,7 @@ export async function statement(asked: Asked): Promise<Report> {
     found.length > page.limit && last !== undefined
       ? writeCursor([last.timeMs, last.lsn, last.index, last.leg])
       : undefined;
-  const onSide = (sum: bigint) => (isDebitNormal(account.type) ? sum : -sum);
+  const onSide = (sum: bigint) => (isDebitNormal(type) ? sum : -sum);
   const rows = lines.map((line) => {
     const run = running === undefined ? line.run : running.get(keyOf(line))!;
     return lineBody(line, onSide(before + run), counterparts.get(`${line.lsn} ${line.index}`) ?? []);
@@ -98,7 +100,7 @@ export async function statement(asked: Asked): Promise<Report> {
   const { opening, movement, debits, credits, count } = totals;
   return {
     body: {
-      ...{ account: account.id, currency: account.currency, type: account.type },
+      ...{ account: asked.id, currency, type },
       ...{ opening: onSide(opening), closing: onSide(opening + movement), debits, credits, count },
       rows,
       cursor: next,
@@ -224,6 +226,9 @@ interface Totals {
   readonly debits: bigint;
   readonly credits: bigint;
   readonly count: bigint;
+  /** The account's; empty when it has no sums. */
+  readonly type: string;
+  readonly currency: string;
   /** A time by which there are rows enough for the page, where that is known: a page is read from few parts then. */
   readonly reach: number | undefined;
 }
@@ -248,7 +253,7 @@ async function balanceBefore(
   const rows =
     asked.basis === 'committed'
       ? `${sides} ${own(asked, earlierInLog, `committed_at <= ${timeLiteral(oldest.timeMs)}`)}`
-      : `SELECT debits - credits AS signed FROM ${accountSource(asked, [{ to: oldest.timeMs }], filter, false)} UNION ALL ` +
+      : `SELECT debits - credits AS signed FROM ${accountSource(asked, [{ to: oldest.timeMs }], { filter, columns: ['debits', 'credits'] })} UNION ALL ` +
         `${sides} ${own(asked, `effective_at = ${timeLiteral(oldest.timeMs)}`, earlierInLog)}`;
   const [row] = await asked.rows(`SELECT sum(signed) FROM (${rows})`, filter.params);
   return big(row![0]);
@@ -264,7 +269,7 @@ async function totalsOf(asked: Asked, page: Page): Promise<Totals> {
     words.conditions.length === 0 || amounts.conditions.length > 0
       ? undefined
       : asked.rows(
-          `SELECT sum(debits), sum(credits), sum(count) FROM ${accountSource(asked, [span], both(filter, words), true)}`,
+          `SELECT sum(debits), sum(credits), sum(count) FROM ${accountSource(asked, [span], { filter: both(filter, words), columns: ['debits', 'credits', 'count'], detailed: true })}`,
           { ...filter.params, ...words.params },
         ),
     amounts.conditions.length === 0
@@ -277,50 +282,65 @@ async function totalsOf(asked: Asked, page: Page): Promise<Totals> {
   ]);
   const [opening, movement, passed, ...whole] = sums.slice(0, 6).map(big);
   const [debits, credits, count] = (raw ?? details)?.[0]?.map(big) ?? whole;
-  const reach = Number(sums[6]);
   return {
     ...{ opening: opening!, movement: movement!, debits: debits!, credits: credits!, count: count! },
     passed: cursor === undefined ? 0n : passed!,
-    reach: reach === 0 ? undefined : reach,
+    reach: reachOf(sums[6] as readonly (readonly [string, string])[], page),
+    ...{ type: sums[7] as string, currency: sums[8] as string },
   };
 }
 
 const HOUR_MS = 3_600_000;
 
-/** One row: debits minus credits before the span, within, and up to the cursor; debits, credits and count within; `reach` or 0. */
+/**
+ * One row: debits minus credits before the span, within, and up to the cursor; debits, credits and count within; the hours nearest to the
+ * page's beginning with their counts; type and currency.
+ */
 async function sumsOf(asked: Asked, { span, shown, order, limit, cursor }: Page): Promise<Row> {
   const filter = equal('account', asked.id);
-  const isBefore = (ms: number | undefined) => (ms === undefined ? '0' : `time < ${timeLiteral(ms)}`);
-  const earlier = isBefore(span.from);
   let spans: readonly Span[] = span.from === undefined ? [span] : [{ to: span.from }, span];
   // The cursor's millisecond by itself is looked at posting by posting.
   if (cursor !== undefined) spans = cutAt(cutAt(spans, cursor[0]), cursor[0] + 1);
-  const within = `NOT (${earlier})`;
-  let reach = '0';
-  let passed = 'toInt128(0)';
+  const place = cursor === undefined ? [] : (['lsn', 'index', 'leg'] as const);
+  const columns = ['type', 'currency', 'debits', 'credits', 'count', ...place] as const;
+  const ms = 'toUnixTimestamp64Milli(time) AS ms';
+  const isWithin = span.from === undefined ? '1' : `ms >= ${span.from}`;
+  let isPassed = '0';
   if (cursor !== undefined) {
-    passed =
-      asked.basis === 'effective'
-        ? `sumIf(debits - credits, (time, lsn, index, leg) <= (${keyLiteral(asked, cursor)}))`
-        : `sumIf(debits - credits, (lsn, index, leg) <= (${keyLiteral(asked, cursor)}))`;
+    const [timeMs, lsn, index, leg] = cursor;
+    const inLog = `(lsn, index, leg) <= (${lsn}, ${index}, ${leg})`;
+    isPassed = asked.basis === 'effective' ? `ms < ${timeMs} OR (ms = ${timeMs} AND ${inLog})` : inLog;
   }
+  let hours = '[]';
   if (asked.basis === 'effective' && shown.isAll) {
     // Sums of whole hours: the first or last one of the page counts when all of it lies behind the cursor.
-    const ms = 'toUnixTimestamp64Milli(time)';
-    const isAhead =
+    const [isAhead, key] =
       order === 'asc'
-        ? `${ms} > ${cursor?.[0] ?? Number.MIN_SAFE_INTEGER}`
-        : `${ms} + ${HOUR_MS} <= ${cursor?.[0] ?? Number.MAX_SAFE_INTEGER}`;
-    const hours = `arraySort(h -> ${order === 'asc' ? '' : '-'}h.1, groupArrayIf((${ms}, count), ${within} AND ${isAhead}))`;
-    const at = `arrayFirst((h, run) -> run > ${limit}, ${hours}, arrayCumSum(h -> h.2, ${hours})).1`;
-    reach = `if(${at} = 0, 0, ${at}${order === 'asc' ? ` + ${HOUR_MS}` : ''})`;
+        ? [cursor === undefined ? '1' : `ms > ${cursor[0]}`, 'ms']
+        : [cursor === undefined ? '1' : `ms + ${HOUR_MS} <= ${cursor[0]}`, '-ms'];
+    hours = `groupArraySortedIf(${limit + 1})((${key}, count), is_within AND ${isAhead} AND count > 0)`;
   }
+  const rows = accountSource(asked, spans, { filter, columns });
   const [row] = await asked.rows(
-    `SELECT sumIf(debits - credits, ${earlier}), sumIf(debits - credits, ${within}), ${passed}, sumIf(debits, ${within}), ` +
-      `sumIf(credits, ${within}), sumIf(count, ${within}), ${reach} FROM ${accountSource(asked, spans, filter, false)}`,
+    'SELECT sumIf(debits - credits, NOT is_within), sumIf(debits - credits, is_within), sumIf(debits - credits, is_passed), ' +
+      `sumIf(debits, is_within), sumIf(credits, is_within), sumIf(count, is_within), ${hours}, toString(any(type)), toString(any(currency)) ` +
+      `FROM (SELECT *, ${ms}, ${isWithin} AS is_within, ${isPassed} AS is_passed FROM ${rows})`,
     filter.params,
   );
   return row!;
+}
+
+/** A time by which there are more than so many rows, in the page's order; undefined when the hours do not tell. */
+function reachOf(
+  hours: readonly (readonly [key: string, count: string])[],
+  { order, limit }: Page,
+): number | undefined {
+  let rows = 0;
+  for (const [key, count] of hours) {
+    rows += Number(count);
+    if (rows > limit) return order === 'asc' ? Number(key) + HOUR_MS : -Number(key);
+  }
+  return undefined;
 }
 
 /** The same spans, the one that a moment lies in as two. */

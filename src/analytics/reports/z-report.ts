@@ -116,7 +116,7 @@ async function drawerOf(asked: Asked, type: string, day: { from: number; to: num
   const start = timeLiteral(day.from);
   const [row] = await asked.rows(
     `SELECT sumIf(debits, time < ${start}), sumIf(credits, time < ${start}), sumIf(debits, time >= ${start}), ` +
-      `sumIf(credits, time >= ${start}) FROM ${accountSource(asked, [{ to: day.from }, day], filter, false)}`,
+      `sumIf(credits, time >= ${start}) FROM ${accountSource(asked, [{ to: day.from }, day], { filter, columns: ['debits', 'credits'] })}`,
     filter.params,
   );
   const [earlierDebits, earlierCredits, debits, credits] = row!.map(big);
