@@ -12,6 +12,7 @@ const long = [
     'analytics-server-database',
     'analytics-sink',
     'analytics-sink-server',
+    'analytics-torn',
     'backup',
     'batch-order',
     'bench',

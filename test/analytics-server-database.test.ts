@@ -258,7 +258,7 @@ describe('SQL for analysts on a server', () => {
     const { statement } = front.seen.at(-1)!;
     expect(statement).not.toContain('words');
     expect(statement).toContain(
-      '`kassa`.`postings` WHERE tenant = {tenant:String} LIMIT 18446744073709551615',
+      "`kassa`.`postings` WHERE tenant = {tenant:String} AND `code` = '1' LIMIT 18446744073709551615",
     );
     expect(statement).toContain('max_execution_time = 10');
     expect(statement).toMatch(/additional_table_filters = '\{\\'kassa\.postings\\'/);

@@ -61,7 +61,14 @@ async function deliver(data: string, engine: string, lsn: number): Promise<SinkR
   setPriority(LOWEST_PRIORITY);
   const database = await openEmbedded(join(engine, 'analytics'));
   const watch = new Watch();
-  const sink = startSink({ data, database, ttlDays: 0, onStatus: () => {}, log: console.error });
+  const sink = startSink({
+    data,
+    database,
+    ttlDays: 0,
+    mayRemake: false,
+    onStatus: () => {},
+    log: console.error,
+  });
   sink.durable(lsn);
   const isReached = await sink.reached(lsn, DEADLINE_MS);
   const result = watch.result(sink.status().rows);

@@ -69,7 +69,7 @@ async function ask(database: Database, task: StatementTask & { readonly do: 'ask
     sink: {
       status: () => ({
         ...{ type: 'status', state: 'running', cursor: lsn, lagLsns: 0, lagSeconds: 0, rowsPerSecond: 0 },
-        ...{ rows: 0, batches: 0, retries: 0, deadLetters: 0, rssBytes: 0 },
+        ...{ rows: 0, batches: 0, retries: 0, deadLetters: 0, remakes: 0, rssBytes: 0 },
       }),
       cursor: () => ({ lsn, timeMs: BEGIN_MS + YEAR_MS }),
       reached: async () => true,

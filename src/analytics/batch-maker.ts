@@ -2,7 +2,8 @@ import { RecordView } from '../../engine/record.js';
 import { type Batch, recordOffset, recordSize } from '../../wal/batch.js';
 import type { LogReader } from '../../wal/store.js';
 import type { AccountLookup } from './account-lookup.js';
-import { HaltError } from './halt-error.js';
+import { HaltError, LostRowsError } from './halt-error.js';
+import { HoldTexts } from './hold-texts.js';
 import { clampTime, type RowEncoder } from './rows.js';
 
 /** What a batch takes at most. */
@@ -25,12 +26,15 @@ export interface Skip {
 /** Encodes batches: ranges of LSNs of one month of commits. */
 export class BatchMaker {
   private readonly ahead = new RecordView();
+  private readonly holds: HoldTexts;
 
   constructor(
     private readonly reader: LogReader,
     private readonly lookup: AccountLookup,
     private readonly skips: readonly Skip[],
-  ) {}
+  ) {
+    this.holds = new HoldTexts(reader);
+  }
 
   /**
    * Encodes the next batch.
@@ -46,7 +50,7 @@ export class BatchMaker {
     delivered: Promise<unknown>,
     limits = LIMITS,
   ): Promise<void> {
-    encoder.begin(firstLsn);
+    encoder.begin(firstLsn, this.holds);
     let turnEnds = performance.now() + TURN_MS;
     let month = -1;
     for (let lsn = firstLsn; lsn <= toLsn; ) {
@@ -90,7 +94,7 @@ export class BatchMaker {
     this.lookAhead(lsn, Math.min(toLsn, lsn + LIMITS.records));
     await this.lookup.resolve(encoder.firstLsn);
     if (encoder.add(timeMs, this.skips.length > 0)) return;
-    throw new HaltError(
+    throw new LostRowsError(
       `the table accounts in ClickHouse lacks an account that the record of LSN ${lsn} is about: rows were lost there`,
     );
   }

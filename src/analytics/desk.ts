@@ -52,6 +52,7 @@ export function stateWithout(state: 'off' | 'starting', reason?: string): Analyt
     batches: 0,
     retries: 0,
     deadLetters: 0,
+    remakes: 0,
     rssBytes: 0,
     restarts: 0,
     questions: 0,

@@ -1,4 +1,4 @@
-import { mkdirSync, rmSync, statfsSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, renameSync, rmSync, statfsSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { type ClickHouseClient, ClickHouseLogLevel } from '@clickhouse/client';
 import {
@@ -49,6 +49,37 @@ export async function openEmbedded(directory: string, keptBytes = 0): Promise<Em
     return client;
   };
   return new EmbeddedDatabase(await open(), open, directory, keptBytes);
+}
+
+/**
+ * Opens the engine; with a new, empty database where the one that is there cannot be opened, as after a power failure that left its files torn. The old one
+ * is put aside, in the place of an earlier one, and put back when a new one cannot be opened either. Only for who has the directory to itself.
+ * @param onReplaced is told where the old one is
+ * @throws {NoEngineError}
+ */
+export async function openOrReplace(
+  directory: string,
+  keptBytes: number,
+  onReplaced: (aside: string) => void,
+): Promise<EmbeddedDatabase> {
+  try {
+    return await openEmbedded(directory, keptBytes);
+  } catch (error) {
+    const [path, aside] = [join(directory, 'clickhouse'), join(directory, 'clickhouse-unreadable')];
+    if (error instanceof NoEngineError || !existsSync(path)) throw error;
+    rmSync(aside, { recursive: true, force: true });
+    renameSync(path, aside);
+    try {
+      const database = await openEmbedded(directory, keptBytes);
+      onReplaced(aside);
+      return database;
+    } catch {
+      // It was not for what the old one holds.
+      rmSync(path, { recursive: true, force: true });
+      renameSync(aside, path);
+      throw error;
+    }
+  }
 }
 
 /**

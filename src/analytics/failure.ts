@@ -81,6 +81,24 @@ const PASSING = new Set([
 ]);
 const MEMORY_LIMIT_EXCEEDED = 241;
 
+/** Codes that speak of the machine, or of what else goes on there, and not of the files that are read. */
+const CIRCUMSTANCES = new Set([
+  75, // CANNOT_WRITE_TO_FILE_DESCRIPTOR
+  76, // CANNOT_OPEN_FILE: too many are open, or not allowed
+  159, // TIMEOUT_EXCEEDED
+  160, // TOO_SLOW
+  164, // READONLY
+  202, // TOO_MANY_SIMULTANEOUS_QUERIES
+  236, // ABORTED
+  MEMORY_LIMIT_EXCEEDED,
+  242, // TABLE_IS_READ_ONLY
+  243, // NOT_ENOUGH_SPACE
+  252, // TOO_MANY_PARTS
+  394, // QUERY_WAS_CANCELLED
+  439, // CANNOT_SCHEDULE_TASK
+  1001, // STD_EXCEPTION: memory, and the file system
+]);
+
 /** ClickHouse's code of an error; undefined when it is not ClickHouse that speaks. */
 export function clickhouseCode(error: unknown): number | undefined {
   if (!(error instanceof Error) || !('code' in error)) return undefined;
@@ -98,6 +116,12 @@ export function meaningOf(error: unknown): Meaning {
 /** ClickHouse had not the memory for so many rows. */
 export function isOutOfMemory(error: unknown): boolean {
   return clickhouseCode(error) === MEMORY_LIMIT_EXCEEDED;
+}
+
+/** Whether an engine that has its files to itself could not read them: they are torn, or some are gone. */
+export function isUnreadable(error: unknown): boolean {
+  const code = clickhouseCode(error);
+  return code !== undefined && !CIRCUMSTANCES.has(code);
 }
 
 /** What no trying again helps with. */

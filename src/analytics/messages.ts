@@ -100,6 +100,8 @@ export interface SinkStatus {
   readonly batches: number;
   readonly retries: number;
   readonly deadLetters: number;
+  /** How often all tables were dropped, to be made anew from the log. */
+  readonly remakes: number;
   /** Memory of the process, bytes. */
   readonly rssBytes: number;
 }

@@ -2,6 +2,7 @@ import { readdirSync, writeFileSync } from 'node:fs';
 import { constants, setPriority } from 'node:os';
 import { join } from 'node:path';
 import { Worker } from 'node:worker_threads';
+import { DirectoryInUseError, lockDirectory } from '../../wal/lock.js';
 import type { Database } from './database.js';
 import { watchEngine } from './engine-watch.js';
 import type { FromAnalytics, Start, ToAnalytics } from './messages.js';
@@ -16,6 +17,9 @@ import { type Sink, startSink } from './sink.js';
 
 /** Of 1000: when memory runs out the kernel is to end this process, not the ledger's. */
 const OOM_SCORE_ADJUST = '800';
+/** A process whose server was killed ends within a second, or when it gets a processor. */
+const LOCK_MS = 10_000;
+const LOCK_LOOK_MS = 100;
 
 interface Databases {
   readonly sink: Database;
@@ -71,6 +75,7 @@ async function run(start: Start): Promise<void> {
     onStatus: send,
     log,
     ttlDays: start.ttlDays,
+    mayRemake: start.target.kind === 'embedded',
   });
   const reports = new Reports({
     database: databases.reports,
@@ -119,9 +124,17 @@ async function stop(desk: QuestionDesk, sink: Sink, databases: Databases): Promi
 /** Of each, a few queries run at a time; others wait. One for each use, so that a long report holds up neither the sink nor an analyst. */
 async function openDatabases({ target, data, keptBytes, sqlUrl }: Start): Promise<Databases> {
   if (target.kind === 'server') return openServer(target.url, sqlUrl);
-  const { openEmbedded } = await import('./embedded-database.js');
-  const open = () => openEmbedded(join(data, 'analytics'), keptBytes);
-  const [sink, reports, sql, watched] = [await open(), await open(), await open(), await open()];
+  const { openEmbedded, openOrReplace } = await import('./embedded-database.js');
+  const directory = join(data, 'analytics');
+  await lock(directory);
+  const sink = await openOrReplace(directory, keptBytes, (aside) =>
+    log(
+      'warn',
+      `the tables of analytics could not be opened and lie in ${aside} now; all are made anew from the log, but for exchange rates, which have to be set again`,
+    ),
+  );
+  const open = () => openEmbedded(directory, keptBytes);
+  const [reports, sql, watched] = [await open(), await open(), await open()];
   const unwatch = watchEngine(watched);
   return {
     ...{ sink, reports, sql },
@@ -130,6 +143,20 @@ async function openDatabases({ target, data, keptBytes, sqlUrl }: Start): Promis
       await Promise.all([sink, reports, sql, watched].map((database) => database.close()));
     },
   };
+}
+
+/** The process of a server that was killed may still be at work for a moment. Held until this one ends. */
+async function lock(directory: string): Promise<void> {
+  const endMs = performance.now() + LOCK_MS;
+  for (;;) {
+    try {
+      lockDirectory(directory);
+      return;
+    } catch (error) {
+      if (!(error instanceof DirectoryInUseError) || performance.now() > endMs) throw error;
+      await new Promise((resolve) => setTimeout(resolve, LOCK_LOOK_MS));
+    }
+  }
 }
 
 async function openServer(url: string, sqlUrl: string | undefined): Promise<Databases> {

@@ -2,6 +2,7 @@ import { METADATA_BYTES_MAX } from '../../engine/limits.js';
 import { Has, Leg, RecordKind, RecordView } from '../../engine/record.js';
 import type { AccountLookup, Label } from './account-lookup.js';
 import { putCreated, putState } from './account-state.js';
+import type { HoldText, HoldTexts } from './hold-texts.js';
 import { binaryText, RowBuffer } from './row-buffer.js';
 
 /** What DateTime64(3) holds, ms since the epoch: 1900 to 2299. */
@@ -40,6 +41,9 @@ export class RowEncoder {
   private readonly amounts = new Uint32Array(this.view.amounts.buffer);
   private readonly released = new Uint32Array(this.view.released.buffer);
   private readonly labels: Label[] = [];
+  private holds!: HoldTexts;
+  /** Of an end: what its hold was made for. */
+  private hold: HoldText | undefined;
   private committedAt = 0;
   /** Of the batch. */
   firstLsn = 0;
@@ -50,8 +54,9 @@ export class RowEncoder {
   constructor(private readonly lookup: AccountLookup) {}
 
   /** Begins a batch. */
-  begin(firstLsn: number): void {
+  begin(firstLsn: number, holds: HoldTexts): void {
     this.firstLsn = firstLsn;
+    this.holds = holds;
     this.records = 0;
     this.accounts.clear();
     this.transactions.clear();
@@ -94,6 +99,8 @@ export class RowEncoder {
       this.labels[leg] = label;
     }
     this.mark(timeMs);
+    this.hold = view.has(Has.created) ? this.holds.take(view.createdLsn) : undefined;
+    if (view.kind === RecordKind.pending) this.holds.note(lsn, view);
     const effectiveAt = view.has(Has.effectiveAt) ? clampTime(view.effectiveAt) : this.committedAt;
     this.addTransaction(lsn, effectiveAt);
     if (view.n > 0) this.addPostings(lsn, effectiveAt);
@@ -256,11 +263,14 @@ export class RowEncoder {
     else rows.u8(0);
   }
 
+  /** Its own, or those of the hold that it ends. */
   private putCodes(rows: RowBuffer): void {
-    const { view } = this;
+    const { view, hold } = this;
     if (view.has(Has.code)) rows.text(view.bytes, view.codeAt, view.codeLength);
+    else if (hold !== undefined) rows.put(hold.code);
     else rows.u8(0);
     if (view.has(Has.reference)) rows.text(view.bytes, view.referenceAt, view.referenceLength);
+    else if (hold !== undefined) rows.put(hold.reference);
     else rows.u8(0);
   }
 

@@ -60,7 +60,7 @@ export const ACCOUNTS = columns(`
 /**
  * One row per record of a transaction. `kind`: posted, pending, reversal, tombstone (they create an id), post, void, expire (they end a
  * hold: `created_lsn` is the hold's, otherwise the row's own). `amount`: the sum of the debits in the first leg's currency, posted or
- * reserved (of a void or an expiry: 0).
+ * reserved (of a void or an expiry: 0). `code` and `reference` of an end that names none are its hold's, here and in postings.
  */
 export const TRANSACTIONS = columns(`
   tenant WORD

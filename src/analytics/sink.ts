@@ -9,12 +9,13 @@ import { checkTables } from './checks.js';
 import type { Database } from './database.js';
 import { writeDeadLetter } from './dead-letter.js';
 import { type Cursors, Delivery, highest, RefusedError, type RowTable } from './delivery.js';
-import { isFinal, isOutOfMemory, meaningOf } from './failure.js';
-import { HaltError } from './halt-error.js';
+import { isFinal, isOutOfMemory, isUnreadable, meaningOf } from './failure.js';
+import { HaltError, LostRowsError } from './halt-error.js';
 import type { SinkStatus } from './messages.js';
 import { migrate } from './migrate.js';
 import { narrow } from './narrow.js';
 import { Rate } from './rate.js';
+import { dropDelivered } from './remake.js';
 import { RowEncoder } from './rows.js';
 import { mendSums, rebuildSums } from './sums.js';
 
@@ -46,6 +47,11 @@ export interface SinkOptions {
   readonly log: (level: 'info' | 'warn' | 'error', message: string) => void;
   /** Days after which postings and transactions are dropped from ClickHouse; 0 keeps them. */
   readonly ttlDays: number;
+  /**
+   * Whether all tables may be dropped and made anew from the log, once, when rows are missing in them or they cannot be read: where nobody else has a hand in
+   * them, as in the embedded engine. What it writes is not synced, so a power failure may take the newest or tear it. Otherwise an operator has to act.
+   */
+  readonly mayRemake: boolean;
   /** Default {@link PACE}. */
   readonly pace?: Pace;
 }
@@ -70,6 +76,13 @@ export function startSink(options: SinkOptions): Sink {
   return new LogSink(options);
 }
 
+/** Where delivery goes on. */
+interface Beginning {
+  readonly delivery: Delivery;
+  readonly maker: BatchMaker;
+  readonly cursors: Cursors;
+}
+
 interface Waiter {
   readonly lsn: number;
   readonly settle: (isReached: boolean) => void;
@@ -84,6 +97,7 @@ class LogSink implements Sink {
   private batches = 0;
   private retries = 0;
   private deadLetters = 0;
+  private remakes = 0;
   private readonly rate = new Rate();
   private readonly breaker = new Breaker();
   /** Refusals in a row that may be for the content or not. */
@@ -145,6 +159,7 @@ class LogSink implements Sink {
       batches: this.batches,
       retries: this.retries,
       deadLetters: this.deadLetters,
+      remakes: this.remakes,
       rssBytes: process.memoryUsage.rss(),
     };
   }
@@ -239,15 +254,11 @@ class LogSink implements Sink {
 
   /** Delivers until it is closed or something fails. */
   private async deliverAll(): Promise<void> {
-    const { data, database, ttlDays } = this.options;
+    const { data, database } = this.options;
     this.reader ??= openLogReader({ data });
-    const { ledger } = this.reader;
     if (this.breaker.isOpen) await database.rows('SELECT 1');
-    await migrate(database, ledger.id, ttlDays);
-    await database.settle();
-    const delivery = new Delivery(database, ledger.id);
-    const maker = new BatchMaker(this.reader, this.lookup, await delivery.skips());
-    let cursors = await this.takeUp(delivery, maker);
+    const { delivery, maker, cursors: found } = await this.begin(this.reader);
+    let cursors = found;
     if (this.suspect !== undefined) {
       await this.putAside(delivery, maker, cursors, this.suspect);
       this.suspect = undefined;
@@ -259,6 +270,42 @@ class LogSink implements Sink {
       if (this.isClosing) return;
       cursors = await this.deliverRun(delivery, maker, cursors);
     }
+  }
+
+  /** Makes the tables ready, or, where they have lost what they held, anew. */
+  private async begin(reader: LogReader): Promise<Beginning> {
+    const { database, log, mayRemake } = this.options;
+    try {
+      return await this.open(reader);
+    } catch (error) {
+      const isLost = error instanceof LostRowsError;
+      if (!isLost && !(mayRemake && isUnreadable(error))) throw error;
+      const { message } = error as Error;
+      if (this.remakes > 0)
+        throw new HaltError(
+          `${message}; all tables were made anew already: look at the disk before you start the server again`,
+        );
+      if (!mayRemake)
+        throw new HaltError(
+          `${message}. Drop its tables, all but rates, and resume: they are made anew from the log`,
+        );
+      log('warn', `analytics makes all tables anew from the log: ${message}`);
+      this.enter('starting');
+      this.delivered = { lsn: 0, timeMs: 0 };
+      await dropDelivered(database, log);
+      this.remakes++;
+      return await this.open(reader);
+    }
+  }
+
+  private async open(reader: LogReader): Promise<Beginning> {
+    const { database, ttlDays } = this.options;
+    const { ledger } = reader;
+    await migrate(database, ledger.id, ttlDays);
+    await database.settle();
+    const delivery = new Delivery(database, ledger.id);
+    const maker = new BatchMaker(reader, this.lookup, await delivery.skips());
+    return { delivery, maker, cursors: await this.takeUp(delivery, maker) };
   }
 
   /** Delivers what is there, one batch while the next is being encoded. */
@@ -329,9 +376,8 @@ class LogSink implements Sink {
     }
     const [left] = differences.length === 0 ? [] : await checkTables(database);
     if (left === undefined) return cursors;
-    throw new HaltError(
-      `ClickHouse does not hold what was delivered to it: ${left.what}: ${left.found} and not ${left.expected}. ` +
-        'Drop its tables (embedded: remove the folder analytics/clickhouse of the data directory), and all are made anew from the log',
+    throw new LostRowsError(
+      `ClickHouse does not hold what was delivered to it: ${left.what}: ${left.found} and not ${left.expected}`,
     );
   }
 

@@ -1,7 +1,7 @@
 import { type Difference, expiredUpTo } from './checks.js';
 import { type Database, ONE_BLOCK, settingsClause } from './database.js';
 import { meaningOf } from './failure.js';
-import { HaltError } from './halt-error.js';
+import { HaltError, LostRowsError } from './halt-error.js';
 import { BUCKETS, type Bucket, sumsSelect } from './schema.js';
 
 /**
@@ -41,7 +41,7 @@ async function extend(database: Database, bucket: Bucket, from: number, month: n
 
 /**
  * Makes the months of a view anew that differ from `postings`, each put in its place in one step.
- * @throws {HaltError} when the rows that it was made of may have expired
+ * @throws {LostRowsError} when the rows that it was made of may have expired
  */
 export async function rebuildSums(database: Database, { view, what }: Difference): Promise<void> {
   const expired = await expiredUpTo(database);
@@ -52,7 +52,7 @@ export async function rebuildSums(database: Database, { view, what }: Difference
     { expired: expired.month },
   );
   if (months.length === 0)
-    throw new HaltError(`${what} differ from what was delivered, in months that have expired`);
+    throw new LostRowsError(`${what} differ from what was delivered, in months that have expired`);
   const scratch = `sums_${view}_scratch`;
   for (const [month] of months) {
     await database.command(`DROP TABLE IF EXISTS ${scratch} SYNC`);

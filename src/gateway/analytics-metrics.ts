@@ -35,6 +35,7 @@ export function addAnalytics(registry: Registry, desk: AnalyticsDesk, durableLsn
     ['batches', `Batches delivered ${process}`, ({ batches }) => batches],
     ['retries', `Deliveries that were tried again ${process}`, ({ retries }) => retries],
     ['dead_letters', `Batches put aside ${process}`, ({ deadLetters }) => deadLetters],
+    ['remakes', `Times all tables were dropped and made anew ${process}`, ({ remakes }) => remakes],
     ['restarts', 'Starts of the analytics process after its first', ({ restarts }) => restarts],
   ];
   for (const [name, help, read] of counters) {

@@ -55,6 +55,7 @@ export class Book {
     readonly random: Random,
     /** Makes the ids of several ledgers of one campaign differ. */
     private readonly prefix: string,
+    private readonly office: Caller = OFFICE,
   ) {}
 
   /** The accounts that trade begins with. */
@@ -66,14 +67,14 @@ export class Book {
       min_balance: null,
     }));
     const tills = TILLS.map((id) => ({ id, currency: 'EUR', type: 'liability' as const }));
-    return [...houses, ...tills].map((body) => ({ op: 'createAccount', caller: OFFICE, body }));
+    return [...houses, ...tills].map((body) => ({ op: 'createAccount', caller: this.office, body }));
   }
 
   /** Takes back what may keep a till from delivering: it asks again until its account thaws. */
   thawingDeeds(): Deed[] {
     return TILLS.map((id) => ({
       op: 'updateAccount',
-      caller: OFFICE,
+      caller: this.office,
       id,
       body: { group: `g${this.serial++}`, frozen: false, max_balance: null },
     }));
@@ -100,7 +101,7 @@ export class Book {
     said.verdict = verdict;
     const { deed } = said;
     if (deed.op === 'createAccount') this.accounts.push(deed.body.id);
-    if (deed.op !== 'transaction' || deed.caller !== OFFICE) return;
+    if (deed.op !== 'transaction' || deed.caller !== this.office) return;
     if (deed.body.pending === undefined) this.reversible.push(deed.body);
     // The others are left to their time.
     else if (this.random(2) === 0) this.open.push(deed.body);
@@ -137,7 +138,7 @@ export class Book {
 
   private any(form: Form): Deed {
     const dice = this.random(20);
-    if (dice === 0) return { op: 'void', caller: OFFICE, id: this.nextId('never') };
+    if (dice === 0) return { op: 'void', caller: this.office, id: this.nextId('never') };
     if (dice === 1) return this.newAccount();
     if (dice <= 3) return this.accountChange();
     if (dice <= 9) {
@@ -174,12 +175,12 @@ export class Book {
     const isBare = form.startsWith('compact');
     return {
       op: 'transaction',
-      caller: OFFICE,
+      caller: this.office,
       body: isBare || random(3) > 0 ? body : { ...body, metadata: { n: random(100) } },
     };
   }
 
-  hold(caller = OFFICE): Deed & { op: 'transaction' } {
+  hold(caller = this.office): Deed & { op: 'transaction' } {
     const { random } = this;
     const pending = random(6) === 0 ? true : { expires_in: HOLDS_S[random(HOLDS_S.length)]! };
     const body = { id: this.nextId('h'), debit: this.anyTill(), credit: 'sales', amount: 2 + random(30) };
@@ -188,9 +189,9 @@ export class Book {
 
   private end(hold: TransactionInput): Deed {
     const { random } = this;
-    if (random(3) === 0) return { op: 'void', caller: OFFICE, id: hold.id };
+    if (random(3) === 0) return { op: 'void', caller: this.office, id: hold.id };
     const body = random(2) === 0 ? {} : { amount: 1 + random(hold.amount as number) };
-    return { op: 'post', caller: OFFICE, id: hold.id, body };
+    return { op: 'post', caller: this.office, id: hold.id, body };
   }
 
   private reversal(original: TransactionInput): Deed {
@@ -200,7 +201,7 @@ export class Book {
     const part = isPart ? { amount: 1 + this.random(original.amount as number) } : {};
     return {
       op: 'reverse',
-      caller: OFFICE,
+      caller: this.office,
       original: original.id,
       body: { id: this.nextId('r'), ...part },
     };
@@ -208,7 +209,7 @@ export class Book {
 
   private newAccount(): Deed {
     const body = { id: this.nextId('a'), currency: 'EUR', type: 'asset' as const, group: 'new' };
-    return { op: 'createAccount', caller: OFFICE, body };
+    return { op: 'createAccount', caller: this.office, body };
   }
 
   private accountChange(): Deed {
@@ -217,7 +218,7 @@ export class Book {
     const own = this.accounts.length - HOUSE.length - TILLS.length;
     if (own > 0 && random(4) === 0) {
       const id = this.accounts[HOUSE.length + TILLS.length + random(own)]!;
-      return { op: 'updateAccount', caller: OFFICE, id, body: { group, closed: random(2) === 0 } };
+      return { op: 'updateAccount', caller: this.office, id, body: { group, closed: random(2) === 0 } };
     }
     const change =
       random(2) === 0
@@ -227,6 +228,6 @@ export class Book {
             min_balance: -random(200),
             max_balance: random(3) === 0 ? 500 + random(5000) : null,
           };
-    return { op: 'updateAccount', caller: OFFICE, id: this.anyTill(), body: { group, ...change } };
+    return { op: 'updateAccount', caller: this.office, id: this.anyTill(), body: { group, ...change } };
   }
 }

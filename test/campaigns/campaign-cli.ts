@@ -6,15 +6,18 @@ import { EXIT } from '../../src/cli/exit.js';
 /**
  * Reads whole numbers from 1 on, by name, and `--json`. Ends the process for `--help` and for wrong usage.
  * @param fallbacks by name
+ * @param switches names of further flags that are given or not
  */
 export function flagsOf<T extends { readonly [name: string]: number }>(
   usage: string,
   fallbacks: T,
-): { readonly values: T; readonly json: boolean } {
+  switches: readonly string[] = [],
+): { readonly values: T; readonly json: boolean; readonly given: ReadonlySet<string> } {
   try {
     const numbers = Object.keys(fallbacks).map((name) => [name, { type: 'string' }] as const);
     const options: ParseArgsConfig['options'] = {
       ...Object.fromEntries(numbers),
+      ...Object.fromEntries(switches.map((name) => [name, { type: 'boolean' }])),
       json: { type: 'boolean' },
       help: { type: 'boolean', short: 'h' },
     };
@@ -27,7 +30,8 @@ export function flagsOf<T extends { readonly [name: string]: number }>(
       name,
       whole(name, values[name] as string | undefined, fallback),
     ]);
-    return { values: Object.fromEntries(read) as T, json: values['json'] === true };
+    const given = new Set(switches.filter((name) => values[name] === true));
+    return { values: Object.fromEntries(read) as T, json: values['json'] === true, given };
   } catch (error) {
     process.stderr.write(`${(error as Error).message}\n\n${usage}`);
     process.exit(EXIT.usage);

@@ -67,6 +67,7 @@ interface Hold {
   readonly id: string;
   readonly legs: readonly PostingInput[];
   readonly lsn: number;
+  readonly words: Pick<TransactionInput, 'code' | 'reference' | 'effective_at'>;
 }
 
 export class Book {
@@ -243,7 +244,7 @@ export class Book {
       isHold ? taken : [],
     );
     this.statuses.set(id, kind);
-    if (isHold) this.open.push({ id, legs, lsn });
+    if (isHold) this.open.push({ id, legs, lsn, words });
     else this.posted.push({ id, legs });
   }
 
@@ -253,6 +254,13 @@ export class Book {
     if (hold === undefined) return;
     const session = this.as(this.word(['ann', 'bob']), this.pick(2) === 0 ? undefined : this.word(TILLS));
     const words = this.describe();
+    // What an end does not say of itself its hold has said.
+    const { code, reference } = hold.words;
+    const counted = {
+      ...(code !== undefined && { code }),
+      ...(reference !== undefined && { reference }),
+      ...words,
+    };
     const freed = hold.legs.map((leg) => -amountOf(leg));
     if (this.pick(3) === 0) {
       const { end } = must(await session.void(hold.id, words));
@@ -262,7 +270,7 @@ export class Book {
         hold.id,
         session,
         end!.committed_at,
-        words,
+        counted,
         hold.legs,
         freed.map(() => 0n),
         freed,
@@ -277,7 +285,7 @@ export class Book {
       await session.post(hold.id, { ...words, ...(part !== undefined && { amount: part }) }),
     );
     const taken = hold.legs.map((leg) => part ?? amountOf(leg));
-    this.write(end!.lsn, 'post', hold.id, session, end!.committed_at, words, hold.legs, taken, freed);
+    this.write(end!.lsn, 'post', hold.id, session, end!.committed_at, counted, hold.legs, taken, freed);
     this.statuses.set(hold.id, 'posted');
   }
 

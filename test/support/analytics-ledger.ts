@@ -35,7 +35,14 @@ export class AnalyticsLedger {
     const data = await mkdtemp(join(tmpdir(), 'kassa-reports-'));
     const ledger = await openLedger({ data, threads: 1, shards: 1, onFatal: () => {} });
     const database = await openEmbedded(join(data, 'analytics'));
-    const sink = startSink({ data, database, onStatus: () => {}, log: () => {}, ttlDays: 0 });
+    const sink = startSink({
+      data,
+      database,
+      onStatus: () => {},
+      log: () => {},
+      ttlDays: 0,
+      mayRemake: false,
+    });
     return new AnalyticsLedger(data, ledger, database, sink, zone);
   }
 

@@ -4,7 +4,7 @@ import type { Fields } from './exact-json.js';
 import { type HttpAnswer, HttpClient } from './http-client.js';
 import type { Command } from './model.js';
 import { legsOf } from './statics.js';
-import { makeToken } from './token.js';
+import { makeToken, type TokenClaims } from './token.js';
 import { type MapReply, Wire } from './wire.js';
 
 /** What a shop asks of a ledger, each thing so that it can be said again word for word, and what the server made of it. */
@@ -56,8 +56,8 @@ export class Shop {
     private readonly http: HttpClient,
   ) {}
 
-  static async open(port: number): Promise<Shop> {
-    const token = makeToken({ terminal: 'office' });
+  static async open(port: number, claims: TokenClaims = {}): Promise<Shop> {
+    const token = makeToken({ terminal: 'office', ...claims });
     return new Shop(await Wire.open(port, token), new HttpClient(port, token));
   }
 

@@ -36,6 +36,7 @@ export function clickhouseTime(ms: number): string {
 export function expectedRows(data: string): ExpectedRows {
   const rows: ExpectedRows = { accounts: [], transactions: [], postings: [] };
   const accounts = new Map<string, Account>();
+  const holds = new Map<number, { readonly code: string; readonly reference: string }>();
   for (const { lsn, timeMs, record } of readLog(data)) {
     const view = new RecordView().over(record).read(0);
     const committed = clickhouseTime(timeMs);
@@ -49,6 +50,10 @@ export function expectedRows(data: string): ExpectedRows {
       continue;
     }
     const kind = KINDS.get(view.kind)!;
+    if (kind === 'pending') holds.set(lsn, { code: view.code, reference: view.reference });
+    const hold = view.has(Has.created) ? holds.get(view.createdLsn)! : { code: '', reference: '' };
+    const code = view.code === '' ? hold.code : view.code;
+    const reference = view.reference === '' ? hold.reference : view.reference;
     const effective = view.has(Has.effectiveAt) ? clickhouseTime(view.effectiveAt) : committed;
     let currency = '';
     let debits = 0n;
@@ -64,13 +69,13 @@ export function expectedRows(data: string): ExpectedRows {
       rows.postings.push([
         ...[view.tenant, String(lsn), 0, leg, kind, view.id, view.account(leg)],
         ...[account.type, account.group, account.currency, view.isCredit(leg) ? 'credit' : 'debit'],
-        ...[String(isPosted ? amount : 0n), String(held), view.code, view.reference, view.tag(leg)],
+        ...[String(isPosted ? amount : 0n), String(held), code, reference, view.tag(leg)],
         ...[view.by, view.terminal, committed, effective, view.metadata],
       ]);
     }
     rows.transactions.push([
       ...[view.tenant, String(lsn), 0, view.id, kind, String(view.has(Has.created) ? view.createdLsn : lsn)],
-      ...[view.original, view.n, String(debits), currency, view.code, view.reference, view.by, view.terminal],
+      ...[view.original, view.n, String(debits), currency, code, reference, view.by, view.terminal],
       ...[committed, effective, view.has(Has.expiresAt) ? clickhouseTime(view.expiresAt) : null],
       ...[view.has(Has.approval), view.metadata],
     ]);

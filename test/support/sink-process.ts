@@ -1,19 +1,28 @@
 import { join } from 'node:path';
-import { openEmbedded } from '../../src/analytics/embedded-database.js';
+import { openOrReplace } from '../../src/analytics/embedded-database.js';
 import { PACE, startSink } from '../../src/analytics/sink.js';
 import { FaultyDatabase } from './faulty-database.js';
 
 /**
- * A sink in a process of its own, to be killed: `sink-process.js DATA LSN POSTINGS KILL_AT` delivers up to the LSN in batches of so many postings, one
+ * A sink in a process of its own, to be killed: `sink-process.js DATA LSN POSTINGS KILL_AT [remake]` delivers up to the LSN in batches of so many postings, one
  * after the other, and ends; or ends by SIGKILL at some moment of its n-th insert, or right behind it. Prints its last status as a line of JSON, and what
  * it has to say on stderr.
  */
-const [data, lsn, postings, killAt] = process.argv.slice(2) as [string, string, string, string];
+const [data, lsn, postings, killAt, remake] = process.argv.slice(2) as [
+  string,
+  string,
+  string,
+  string,
+  string | undefined,
+];
 const FIRST_INSERT_MS = 20;
+const LOOK_MS = 20;
 /** Sometimes the insert is over by then. */
 const BEYOND = 1.3;
 
-const database = new FaultyDatabase(await openEmbedded(join(data, 'analytics')));
+const database = new FaultyDatabase(
+  await openOrReplace(join(data, 'analytics'), 0, (aside) => process.stderr.write(`replaced ${aside}\n`)),
+);
 let inserts = 0;
 let begunMs = 0;
 let takenMs = FIRST_INSERT_MS;
@@ -31,12 +40,17 @@ const sink = startSink({
   data,
   database,
   ttlDays: 0,
+  mayRemake: remake === 'remake',
   pace: { ...PACE, postings: Number(postings), busyMs: 0, quietMs: 0, backlog: 1 },
   onStatus: () => {},
   log: (level, message) => process.stderr.write(`${level} ${message}\n`),
 });
 sink.durable(Number(lsn));
-while (!(await sink.reached(Number(lsn), 1000)) && sink.status().state !== 'halted');
+for (;;) {
+  const { state, cursor } = sink.status();
+  if (state === 'halted' || (state === 'running' && cursor >= Number(lsn))) break;
+  await new Promise((resolve) => setTimeout(resolve, LOOK_MS));
+}
 process.stdout.write(`${JSON.stringify(sink.status())}\n`);
 await sink.close();
 await database.close();
