@@ -38,7 +38,12 @@ function asking(bench: Bench, task: StatementTask & { readonly do: 'ask' }): Con
     measure: async () => {
       const { profile } = bench.settings;
       const { latencyMs, cpuMs, seconds } = await runNode<AskResult>(RUN, task, { profile });
-      return { value: latencyMs.p50, latencyMs, serverCores: (cpuMs * task.pages) / 1000 / seconds, also: { cpuMs } };
+      return {
+        value: latencyMs.p50,
+        latencyMs,
+        serverCores: (cpuMs * task.pages) / 1000 / seconds,
+        also: { cpuMs },
+      };
     },
   };
 }
