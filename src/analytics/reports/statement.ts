@@ -77,16 +77,18 @@ export async function statement(asked: Asked): Promise<Report> {
     limit: parameters.integer('limit', 1, isCsv ? CSV_LIMIT_MAX : LIMIT_MAX) ?? (isCsv ? CSV_LIMIT_MAX : 100),
     cursor: readCursor(parameters, KEY) as Page['cursor'],
   };
-  const totals = await totalsOf(asked, page);
+  const summing = totalsOf(asked, page);
+  const reading = pageOf(asked, page, summing);
+  const [totals, found, before, running, counterparts] = await Promise.all([
+    summing,
+    reading,
+    reading.then((lines) => balanceBefore(asked, page, lines, summing)),
+    reading.then((lines) => (page.shown.isAll ? undefined : runningSums(asked, lines, page.shown))),
+    reading.then((lines) => counterpartsOf(asked, lines.slice(0, page.limit))),
+  ]);
   // An account without postings may be there all the same.
   const { type, currency } = totals.type === '' ? await accountOf(asked) : totals;
-  const found = await readPage(asked, page, totals.reach);
   const lines = found.slice(0, page.limit);
-  const [before, running, counterparts] = await Promise.all([
-    balanceBefore(asked, page, found, totals),
-    page.shown.isAll ? undefined : runningSums(asked, found, page.shown),
-    counterpartsOf(asked, lines),
-  ]);
   const last = lines.at(-1);
   const next =
     found.length > page.limit && last !== undefined
@@ -142,7 +144,22 @@ function own(asked: Asked, ...more: readonly string[]): string {
   return where(equal('account', asked.id), 'amount > 0', ...more);
 }
 
-/** The page, and one row more when there are more. Of each row its sum, from the page's oldest row on, debits counting up. */
+/**
+ * The page, and one row more when there are more. An hour from where it begins is tried first, which fills a page where there is much trade;
+ * otherwise the sums know how far to look.
+ */
+async function pageOf(asked: Asked, page: Page, summing: Promise<Totals>): Promise<Line[]> {
+  const { span, shown, order, limit, cursor } = page;
+  const start = cursor?.[0] ?? (order === 'asc' ? span.from : span.to);
+  if (asked.basis === 'effective' && shown.isAll && start !== undefined) {
+    const near = await readPage(asked, page, order === 'asc' ? start + HOUR_MS : start - HOUR_MS);
+    if (near.length > limit) return near;
+  }
+  const { reach } = await summing;
+  return readPage(asked, page, reach);
+}
+
+/** Up to a time, if one is given. Of each row its sum, from the page's oldest row on, debits counting up. */
 async function readPage(
   asked: Asked,
   { span, shown, order, limit, cursor }: Page,
@@ -238,14 +255,16 @@ async function balanceBefore(
   asked: Asked,
   page: Page,
   found: readonly Line[],
-  totals: Totals,
+  summing: Promise<Totals>,
 ): Promise<bigint> {
   if (found.length === 0) return 0n;
   const [oldest] = endsOf(found);
   // Oldest first and with all postings, the page goes on where the cursor, or what came before the span, ended. From its other end no way leads
   // back to its balance: more may have come in between two questions.
-  if (page.shown.isAll && page.order === 'asc')
-    return page.cursor === undefined ? totals.opening : totals.passed;
+  if (page.shown.isAll && page.order === 'asc') {
+    const { opening, passed } = await summing;
+    return page.cursor === undefined ? opening : passed;
+  }
   const filter = equal('account', asked.id);
   const place = `toUInt64(${oldest.lsn}), toUInt16(${oldest.index}), toUInt8(${oldest.leg})`;
   const earlierInLog = `(lsn, index, leg) < (${place})`;
