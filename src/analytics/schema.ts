@@ -192,7 +192,9 @@ function sumsTable(bucket: Bucket): string {
     `debits ${total('Int128')}, credits ${total('Int128')}, debits_held ${total('Int128')}, credits_held ${total('Int128')}, ` +
     `count ${total('UInt64')}, debit_count ${total('UInt64')}, legs ${total('UInt64')}, ` +
     'lsn SimpleAggregateFunction(max, UInt64)) ENGINE = AggregatingMergeTree PARTITION BY month ' +
-    `ORDER BY (tenant, ${order.map((name) => `\`${name}\``).join(', ')})`
+    `ORDER BY (tenant, ${order.map((name) => `\`${name}\``).join(', ')})` +
+    // Of an account there are a few hundred hours in a part: larger granules would be mostly of others.
+    (bucket === 'account' ? ' SETTINGS index_granularity = 1024' : '')
   );
 }
 
