@@ -18,6 +18,7 @@ const SUITES = [
   'http',
   'recover',
   'memory',
+  'analytics',
   'sink',
   'statement',
 ];
