@@ -1,16 +1,11 @@
 import { MessageChannel } from 'node:worker_threads';
 import { describe, expect, it, onTestFinished } from 'vitest';
 import type { Database } from '../src/analytics/database.js';
-import {
-  type AnalyticsDesk,
-  ClosedDesk,
-  stateWithout,
-  TAKEN_BACK,
-  unanswered,
-} from '../src/analytics/desk.js';
+import { type AnalyticsDesk, ClosedDesk, stateWithout, unanswered } from '../src/analytics/desk.js';
 import { RemoteDesk, serveDesk } from '../src/analytics/desk-port.js';
 import { watchEngine } from '../src/analytics/engine-watch.js';
 import type { Answer, Question, SentAnswer, SlowAnswer } from '../src/analytics/messages.js';
+import { TAKEN_BACK } from '../src/analytics/open-questions.js';
 import { QuestionDesk } from '../src/analytics/question-desk.js';
 import { until } from './support/server.js';
 

@@ -1,14 +1,7 @@
 import type { MessagePort } from 'node:worker_threads';
-import {
-  type AnalyticsDesk,
-  type AnalyticsState,
-  type Asked,
-  type DeskWatcher,
-  type OpenQuestion,
-  TAKEN_BACK,
-  unanswered,
-} from './desk.js';
+import type { AnalyticsDesk, AnalyticsState, Asked, DeskWatcher, OpenQuestion } from './desk.js';
 import type { QueryTiming, SentAnswer } from './messages.js';
+import { OpenQuestions } from './open-questions.js';
 
 /** The desk for gateways on other threads: they ask through the main thread, which alone has the process. */
 
@@ -46,9 +39,8 @@ export function serveDesk(port: MessagePort, desk: AnalyticsDesk): void {
 /** Another thread: the desk at the other end of the port. */
 export class RemoteDesk implements AnalyticsDesk {
   private known: AnalyticsState;
-  private readonly waiting = new Map<number, (answer: SentAnswer) => void>();
+  private readonly questions = new OpenQuestions();
   private readonly watchers: DeskWatcher[] = [];
-  private lastId = 0;
 
   /** @param first how analytics stands until the port brings more */
   constructor(
@@ -64,19 +56,10 @@ export class RemoteDesk implements AnalyticsDesk {
   }
 
   ask(question: OpenQuestion): Asked {
-    const id = ++this.lastId;
-    const answer = new Promise<SentAnswer>((resolve) => this.waiting.set(id, resolve));
-    this.port.postMessage({ type: 'ask', id, question } satisfies ToDesk);
-    return {
-      answer,
-      cancel: () => {
-        const settle = this.waiting.get(id);
-        if (settle === undefined) return;
-        this.waiting.delete(id);
-        this.port.postMessage({ type: 'cancel', id } satisfies ToDesk);
-        settle(unanswered(id, TAKEN_BACK));
-      },
-    };
+    return this.questions.ask(
+      (id) => this.send({ type: 'ask', id, question }),
+      (id) => this.send({ type: 'cancel', id }),
+    );
   }
 
   watch(watcher: DeskWatcher): void {
@@ -84,9 +67,12 @@ export class RemoteDesk implements AnalyticsDesk {
   }
 
   async close(): Promise<void> {
-    for (const [id, resolve] of this.waiting) resolve(unanswered(id, 'stopping'));
-    this.waiting.clear();
+    this.questions.refuseAll('stopping');
     this.port.close();
+  }
+
+  private send(message: ToDesk): void {
+    this.port.postMessage(message);
   }
 
   private hear(message: FromDesk): void {
@@ -99,8 +85,7 @@ export class RemoteDesk implements AnalyticsDesk {
         for (const watcher of this.watchers) watcher.timing(message.report, message.seconds);
         break;
       default:
-        this.waiting.get(message.id)?.(message);
-        this.waiting.delete(message.id);
+        this.questions.settle(message);
     }
   }
 }

@@ -1,3 +1,4 @@
+import type { RefusalCode } from '../../engine/codes.js';
 import type { Question, SentAnswer, SinkStatus } from './messages.js';
 
 /** How analytics stands, as the server's process sees it. */
@@ -59,11 +60,18 @@ export function stateWithout(state: 'off' | 'starting', reason?: string): Analyt
   };
 }
 
-/** Why a question that was cancelled has no answer. */
-export const TAKEN_BACK = 'the question was taken back';
+export function refusedAnswer(id: number, code: RefusalCode, detail: string): SentAnswer {
+  return { type: 'answer', id, ok: false, refusal: { ok: false, code, detail } };
+}
 
+/** The answer to a question that nobody will look into. */
 export function unanswered(id: number, reason: string): SentAnswer {
-  return { type: 'answer', id, ok: false, refusal: { ok: false, code: 'not_ready', detail: reason } };
+  return refusedAnswer(id, 'not_ready', reason);
+}
+
+/** What becomes of a question that is not even passed on. */
+export function refusedAtOnce(code: RefusalCode, detail: string): Asked {
+  return { answer: Promise.resolve(refusedAnswer(0, code, detail)), cancel: () => undefined };
 }
 
 /** Analytics that is not there. */
@@ -75,7 +83,7 @@ export class ClosedDesk implements MainDesk {
   }
 
   ask(): Asked {
-    return { answer: Promise.resolve(unanswered(0, this.reason)), cancel: () => undefined };
+    return refusedAtOnce('not_ready', this.reason);
   }
 
   watch(): void {}

@@ -1,4 +1,4 @@
-import type { Refusal } from '../../engine/types.js';
+import type { BalanceBody, Refusal } from '../../engine/types.js';
 
 /**
  * What the server's process and the analytics process say to each other, over the channel of `child_process`. The server's process asks,
@@ -46,14 +46,10 @@ export interface Question {
   readonly engine?: EngineBalance;
 }
 
-export interface EngineBalance {
-  readonly lsn: number;
-  readonly balance: bigint;
-  readonly debits_posted: bigint;
-  readonly credits_posted: bigint;
-  readonly debits_pending: bigint;
-  readonly credits_pending: bigint;
-}
+export type EngineBalance = Pick<
+  BalanceBody,
+  'lsn' | 'balance' | 'debits_posted' | 'credits_posted' | 'debits_pending' | 'credits_pending'
+>;
 
 export type ToAnalytics =
   | Start

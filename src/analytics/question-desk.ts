@@ -1,4 +1,4 @@
-import type { RefusalCode } from '../../engine/codes.js';
+import { refusedAnswer } from './desk.js';
 import type { Answer, Question, SentAnswer, SlowAnswer } from './messages.js';
 
 /** Questions that are looked into or wait for it. Beyond it they are refused: memory is bounded here. */
@@ -27,7 +27,7 @@ export class QuestionDesk {
   ask(question: Question): void {
     const { id } = question;
     if (this.open.size >= QUESTIONS_MAX) {
-      this.options.send(refusal(id, 'overloaded', 'too many questions are open; retry later'));
+      this.options.send(refusedAnswer(id, 'overloaded', 'too many questions are open; retry later'));
       return;
     }
     const controller = new AbortController();
@@ -51,7 +51,9 @@ export class QuestionDesk {
     const startedAtMs = performance.now();
     const { answerMs = ANSWER_MS } = this.options;
     const timer = setTimeout(() => {
-      this.finish(refusal(id, 'overloaded', `no answer within ${answerMs / 1000} s; ask for less, or later`));
+      this.finish(
+        refusedAnswer(id, 'overloaded', `no answer within ${answerMs / 1000} s; ask for less, or later`),
+      );
       controller.abort(new Error('out of time'));
     }, answerMs);
     const answer = await this.answer(question, controller.signal);
@@ -70,10 +72,10 @@ export class QuestionDesk {
       if (!answer.ok) return answer;
       const body = Buffer.from(answer.body, 'utf8');
       if (body.length <= BODY_BYTES_MAX) return { ...answer, body };
-      return refusal(question.id, 'too_large', 'the answer is too large; ask for less, or in pages');
+      return refusedAnswer(question.id, 'too_large', 'the answer is too large; ask for less, or in pages');
     } catch (error) {
       if (!signal.aborted) this.options.log('error', `${question.path} failed: ${(error as Error).stack}`);
-      return refusal(question.id, 'not_ready', 'analytics could not answer; retry later');
+      return refusedAnswer(question.id, 'not_ready', 'analytics could not answer; retry later');
     }
   }
 
@@ -81,10 +83,6 @@ export class QuestionDesk {
   private finish(answer: SentAnswer): void {
     if (this.open.delete(answer.id)) this.options.send(answer);
   }
-}
-
-function refusal(id: number, code: RefusalCode, detail: string): SentAnswer {
-  return { type: 'answer', id, ok: false, refusal: { ok: false, code, detail } };
 }
 
 /** `analytics/accounts/till:7/statement` → `statement`, `analytics/overview` → `overview`, `rates` → `rates`. */

@@ -5,11 +5,11 @@ import {
   type DeskWatcher,
   type MainDesk,
   type OpenQuestion,
+  refusedAtOnce,
   stateWithout,
-  TAKEN_BACK,
-  unanswered,
 } from './desk.js';
-import type { FromAnalytics, SentAnswer, SinkStatus, SlowAnswer, Start } from './messages.js';
+import type { FromAnalytics, SinkStatus, SlowAnswer, Start } from './messages.js';
+import { OpenQuestions } from './open-questions.js';
 
 /** How soon the process hears of new durable LSNs, and is looked at. */
 const TICK_MS = 125;
@@ -23,11 +23,6 @@ const BACKLOG_MAX = 64;
 
 /** Before the process was told any LSN. */
 const UNTOLD = -1;
-
-function overloaded(id: number): SentAnswer {
-  const detail = 'analytics does not keep up with its questions; retry later';
-  return { type: 'answer', id, ok: false, refusal: { ok: false, code: 'overloaded', detail } };
-}
 
 export interface SupervisorOptions {
   readonly start: Omit<Start, 'type'>;
@@ -52,8 +47,7 @@ export class AnalyticsSupervisor implements MainDesk {
   private backoffMs = BACKOFF_MIN_MS;
   private restart: NodeJS.Timeout | undefined;
   private toldLsn = UNTOLD;
-  private lastId = 0;
-  private readonly waiting = new Map<number, (answer: SentAnswer) => void>();
+  private readonly questions = new OpenQuestions();
   private readonly watchers: DeskWatcher[] = [];
   private durableLsn: () => number = () => 0;
   private ticker: NodeJS.Timeout | undefined;
@@ -80,33 +74,21 @@ export class AnalyticsSupervisor implements MainDesk {
     // While nobody tells it, what has not been delivered grows older.
     const untoldS = status === undefined ? 0 : (performance.now() - this.statusAtMs) / 1000;
     const lagSeconds = lagLsns === 0 ? 0 : rest.lagSeconds + (this.whyDown === undefined ? 0 : untoldS);
-    const counted = { lagLsns, lagSeconds, restarts, questions: this.waiting.size };
+    const counted = { lagLsns, lagSeconds, restarts, questions: this.questions.count };
     if (this.whyDown === undefined) return { ...rest, ...counted };
     return { ...rest, ...counted, state: 'down', reason: this.whyDown, rowsPerSecond: 0, rssBytes: 0 };
   }
 
   ask(question: OpenQuestion): Asked {
     const { child } = this;
-    const id = ++this.lastId;
-    if (child === undefined) {
-      const reason = `analytics is not there: ${this.whyDown ?? 'stopping'}`;
-      return { answer: Promise.resolve(unanswered(id, reason)), cancel: () => undefined };
-    }
-    if (child.backlog > BACKLOG_MAX) {
-      return { answer: Promise.resolve(overloaded(id)), cancel: () => undefined };
-    }
-    const answer = new Promise<SentAnswer>((resolve) => this.waiting.set(id, resolve));
-    child.send({ ...question, type: 'ask', id });
-    return {
-      answer,
-      cancel: () => {
-        const settle = this.waiting.get(id);
-        if (settle === undefined) return;
-        this.waiting.delete(id);
-        child.send({ type: 'cancel', id });
-        settle(unanswered(id, TAKEN_BACK));
-      },
-    };
+    if (child === undefined)
+      return refusedAtOnce('not_ready', `analytics is not there: ${this.whyDown ?? 'stopping'}`);
+    if (child.backlog > BACKLOG_MAX)
+      return refusedAtOnce('overloaded', 'analytics does not keep up with its questions; retry later');
+    return this.questions.ask(
+      (id) => child.send({ ...question, type: 'ask', id }),
+      (id) => child.send({ type: 'cancel', id }),
+    );
   }
 
   watch(watcher: DeskWatcher): void {
@@ -124,7 +106,7 @@ export class AnalyticsSupervisor implements MainDesk {
     clearTimeout(this.restart);
     const { child } = this;
     this.child = undefined;
-    this.refuseWaiting('stopping');
+    this.questions.refuseAll('stopping');
     await child?.stop();
   }
 
@@ -163,8 +145,7 @@ export class AnalyticsSupervisor implements MainDesk {
         this.heardStatus(message);
         break;
       case 'answer':
-        this.waiting.get(message.id)?.(message);
-        this.waiting.delete(message.id);
+        this.questions.settle(message);
         break;
       case 'timing':
         for (const watcher of this.watchers) watcher.timing(message.report, message.seconds);
@@ -195,17 +176,12 @@ export class AnalyticsSupervisor implements MainDesk {
       'warn',
       `the analytics process is gone, the next starts in ${backoffMs / 1000} s: ${why}${words}`,
     );
-    this.refuseWaiting(`the analytics process is gone: ${why}`);
+    this.questions.refuseAll(`the analytics process is gone: ${why}`);
     this.tellState();
     this.restart = setTimeout(() => {
       this.restarts++;
       this.launch();
     }, backoffMs);
-  }
-
-  private refuseWaiting(reason: string): void {
-    for (const [id, answer] of this.waiting) answer(unanswered(id, reason));
-    this.waiting.clear();
   }
 
   private tellState(): void {

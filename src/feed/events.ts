@@ -1,19 +1,9 @@
-import { Has, RecordKind, type RecordView } from '../../engine/record.js';
+import { Has, type RecordView } from '../../engine/record.js';
 import type { EndBody, TransactionBody } from '../../engine/types.js';
 import { encodeJson } from '../gateway/json.js';
 import { encodeMsgpack } from '../gateway/msgpack.js';
 import { creationBody, endBody } from '../ledger/bodies.js';
-
-/** What a record tells: the names of the export. */
-const OPS: { readonly [kind: number]: string } = {
-  [RecordKind.posted]: 'transaction',
-  [RecordKind.pending]: 'transaction',
-  [RecordKind.post]: 'post',
-  [RecordKind.void]: 'void',
-  [RecordKind.expire]: 'expire',
-  [RecordKind.reversal]: 'reverse',
-  [RecordKind.tombstone]: 'tombstone',
-};
+import { OPS } from '../transfer/format.js';
 
 /** One record as the feed shows it: of a creation what `GET` shows of it, of an end what `GET` shows as `end`. */
 export type FeedTransaction = { readonly id: string; readonly op: string } & (

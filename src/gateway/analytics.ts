@@ -1,7 +1,7 @@
 import { CODES } from '../../engine/codes.js';
 import type { BalanceBody, Outcome, Refusal } from '../../engine/types.js';
 import type { AnalyticsState, OpenQuestion } from '../analytics/desk.js';
-import type { EngineBalance, SentAnswer } from '../analytics/messages.js';
+import type { SentAnswer } from '../analytics/messages.js';
 import { forbidden, outOfReach } from '../ledger/answers.js';
 import type { Caller, Session } from '../session.js';
 import type { AnalyticsRoute } from './analytics-routes.js';
@@ -99,23 +99,7 @@ export class AnalyticsService {
       exchange.refuse(balance);
       return;
     }
-    const {
-      lsn,
-      balance: sum,
-      debits_posted,
-      credits_posted,
-      debits_pending,
-      credits_pending,
-    } = balance.body;
-    const engine: EngineBalance = {
-      lsn,
-      balance: sum,
-      debits_posted,
-      credits_posted,
-      debits_pending,
-      credits_pending,
-    };
-    await this.pass(exchange, { ...questionOf(identity.caller, request), engine });
+    await this.pass(exchange, { ...questionOf(identity.caller, request), engine: balance.body });
   }
 
   /** A command like any other. */

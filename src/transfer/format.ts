@@ -6,7 +6,7 @@ import { RecordKind } from '../../engine/record.js';
  */
 export const EXPORT_FORMAT = 1;
 
-/** What a line's `op` says, by the record's kind. */
+/** What a line's `op` says, by the record's kind; also what the live feed calls it. */
 export const OPS: { readonly [kind: number]: string } = {
   [RecordKind.posted]: 'transaction',
   [RecordKind.pending]: 'transaction',
