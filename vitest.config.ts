@@ -49,8 +49,7 @@ export default defineConfig({
       // Quick enough to run before each commit.
       { extends: true, test: { name: 'unit', include: ['dist/test/**/*.test.js'], exclude: long } },
       // Whole servers, killed processes, real load, worlds without number.
-      // Two of them have failed once each on a crowded machine, for reasons not found yet: until then CI tries a failure once more, and says so.
-      { extends: true, test: { name: 'long', include: long, retry: process.env['CI'] ? 1 : 0 } },
+      { extends: true, test: { name: 'long', include: long } },
     ],
   },
 });

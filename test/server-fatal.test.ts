@@ -139,7 +139,8 @@ describe.skipIf(missing !== undefined)(
       await stick('shard-1');
       const answered = [...(await sellEverywhere(server)).values()];
       expect(answered).toContain(0);
-      expect(Math.max(...answered)).toBeGreaterThan(50);
+      // Each in a commit after that of the one before.
+      expect(Math.max(...answered)).toBeGreaterThan(5);
       expect(await within(server.exited, STALLED_MS, server.stdout)).toEqual({ code: 70, signal: null });
       expect(server.stdout()).toContain('shard 1 made no progress for 15 s although work waits for it');
     }
