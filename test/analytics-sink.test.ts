@@ -11,7 +11,7 @@ import { openEmbedded } from '../src/analytics/embedded-database.js';
 import type { EngineBalance } from '../src/analytics/messages.js';
 import { Reports } from '../src/analytics/reports/reports.js';
 import { RowEncoder } from '../src/analytics/rows.js';
-import { BUCKETS, sumsSelect } from '../src/analytics/schema.js';
+import { BUCKETS, SCHEMA_VERSION, sumsSelect } from '../src/analytics/schema.js';
 import { openLogReader } from '../wal/log.js';
 import { FaultyDatabase, refusedConnection } from './support/faulty-database.js';
 import { accounts, move, must, until, World } from './support/ledger.js';
@@ -462,6 +462,27 @@ describe('tables that are not what they should be', () => {
     expect((await stateOf(sink, 'halted')).reason).toContain('another ledger');
     await expectTablesOf(database, data);
     stranger.close();
+    log.close();
+  });
+
+  it('of an older Kassa are brought up, with all that they hold', async () => {
+    const { data, log, trade, database } = await setup(25);
+    trade.run(20);
+    await deliver(data, database, log.lsn);
+    // As the first version left them.
+    await database.command('ALTER TABLE sums_account RESET SETTING min_bytes_for_wide_part');
+    await database.command(
+      'ALTER TABLE schema_versions DELETE WHERE version > 1 SETTINGS mutations_sync = 2',
+    );
+    trade.run(20);
+    await deliver(data, database, log.lsn);
+    await expectTablesOf(database, data);
+    const versions = await database.rows('SELECT version FROM schema_versions ORDER BY version');
+    expect(versions).toEqual(Array.from({ length: SCHEMA_VERSION }, (_, i) => [i + 1]));
+    const [table] = await database.rows(
+      "SELECT engine_full FROM system.tables WHERE database = currentDatabase() AND name = 'sums_account'",
+    );
+    expect(table![0]).toContain('min_bytes_for_wide_part');
     log.close();
   });
 

@@ -162,7 +162,7 @@ export function timeLiteral(ms: number): string {
 }
 
 /** A time to compare a column with: text is read once, in the column's own type, and is sooner planned with than a function is. */
-function comparable(ms: number): string {
+export function comparable(ms: number): string {
   if (ms < TIME_MIN || ms > TIME_MAX) return timeLiteral(ms);
   return `'${new Date(ms).toISOString().slice(0, -1).replace('T', ' ')}'`;
 }

@@ -4,7 +4,7 @@ import { type Asked, big, isDebitNormal, iso, msOf, optional, type Report } from
 import { anyCurrency } from './currencies.js';
 import { readCursor, writeCursor } from './cursor.js';
 import { both, equal, type Filter, where } from './filters.js';
-import { accountSource, rawRange, type Span, timeColumn, timeLiteral } from './source.js';
+import { accountSource, comparable, rawRange, type Span, timeColumn, timeLiteral } from './source.js';
 import { openSpan } from './spans.js';
 
 /*
@@ -13,6 +13,9 @@ import { openSpan } from './spans.js';
  */
 
 interface Line {
+  /** Of the account. */
+  readonly type: string;
+  readonly currency: string;
   readonly timeMs: number;
   readonly lsn: number;
   readonly index: number;
@@ -28,8 +31,8 @@ const LIMIT_MAX = 1_000;
 const CSV_LIMIT_MAX = 10_000;
 
 const COLUMNS =
-  'lsn, index, leg, transaction, toString(kind), toUnixTimestamp64Milli(effective_at), toUnixTimestamp64Milli(committed_at), ' +
-  'toString(side), amount, toString(code), reference, toString(tag), toString(terminal), toString(who)';
+  'lsn, index, leg, transaction, kind, toUnixTimestamp64Milli(effective_at), toUnixTimestamp64Milli(committed_at), ' +
+  'side, amount, code, reference, tag, terminal, who, type, currency';
 
 const CSV_COLUMNS = [
   ...[
@@ -63,7 +66,7 @@ interface Page {
   readonly shown: Shown;
   readonly order: 'asc' | 'desc';
   readonly limit: number;
-  readonly cursor: readonly [timeMs: number, lsn: number, index: number, leg: number] | undefined;
+  readonly cursor: Place | undefined;
 }
 
 /** An account's postings with the balance after each. */
@@ -86,8 +89,7 @@ export async function statement(asked: Asked): Promise<Report> {
     reading.then((lines) => (page.shown.isAll ? undefined : runningSums(asked, lines, page.shown))),
     reading.then((lines) => counterpartsOf(asked, lines.slice(0, page.limit))),
   ]);
-  // An account without postings may be there all the same.
-  const { type, currency } = totals.type === '' ? await accountOf(asked) : totals;
+  const { type, currency } = found[0] ?? (await accountOf(asked));
   const lines = found.slice(0, page.limit);
   const last = lines.at(-1);
   const next =
@@ -170,7 +172,7 @@ async function readPage(
     cursor === undefined
       ? []
       : [
-          `${timeColumn(asked)} ${order === 'asc' ? '>=' : '<='} ${timeLiteral(cursor[0])}`,
+          `${timeColumn(asked)} ${order === 'asc' ? '>=' : '<='} ${comparable(cursor[0])}`,
           `(${key}) ${order === 'asc' ? '>' : '<'} (${keyLiteral(asked, cursor)})`,
         ];
   const ordered = key
@@ -178,7 +180,7 @@ async function readPage(
     .map((column) => `${column} ${order}`)
     .join(', ');
   const near =
-    reach === undefined ? [] : [`effective_at ${order === 'asc' ? '<' : '>='} ${timeLiteral(reach)}`];
+    reach === undefined ? [] : [`effective_at ${order === 'asc' ? '<' : '>='} ${comparable(reach)}`];
   const conditions = [...rawRange(asked, span), ...behind, ...near, ...shown.all.conditions];
   const rows = await asked.rows(
     `SELECT ${COLUMNS}, sum(${SIGNED}) OVER (ORDER BY ${key} ROWS UNBOUNDED PRECEDING) FROM ` +
@@ -190,7 +192,9 @@ async function readPage(
     lsn: msOf(row[0]),
     index: Number(row[1]),
     leg: Number(row[2]),
-    run: big(row[14]),
+    type: row[14] as string,
+    currency: row[15] as string,
+    run: big(row[16]),
     row,
   }));
 }
@@ -202,10 +206,7 @@ function orderKey(asked: Asked): string {
   return asked.basis === 'effective' ? 'effective_at, lsn, index, leg' : 'lsn, index, leg';
 }
 
-function keyLiteral(
-  asked: Asked,
-  [time, lsn, index, leg]: readonly [number, number, number, number],
-): string {
+function keyLiteral(asked: Asked, [time, lsn, index, leg]: Place): string {
   const place = `toUInt64(${lsn}), toUInt16(${index}), toUInt8(${leg})`;
   return asked.basis === 'effective' ? `${timeLiteral(time)}, ${place}` : place;
 }
@@ -223,8 +224,8 @@ async function runningSums(asked: Asked, found: readonly Line[], shown: Shown): 
       `sum(${SIGNED}) OVER (ORDER BY ${key} ROWS UNBOUNDED PRECEDING) AS run FROM postings ` +
       own(
         asked,
-        `${time} >= ${timeLiteral(oldest.timeMs)}`,
-        `${time} <= ${timeLiteral(newest.timeMs)}`,
+        `${time} >= ${comparable(oldest.timeMs)}`,
+        `${time} <= ${comparable(newest.timeMs)}`,
         `(${key}) >= (${keyLiteral(asked, placeOf(oldest))})`,
         `(${key}) <= (${keyLiteral(asked, placeOf(newest))})`,
       ) +
@@ -243,9 +244,6 @@ interface Totals {
   readonly debits: bigint;
   readonly credits: bigint;
   readonly count: bigint;
-  /** The account's; empty when it has no sums. */
-  readonly type: string;
-  readonly currency: string;
   /** A time by which there are rows enough for the page, where that is known: a page is read from few parts then. */
   readonly reach: number | undefined;
 }
@@ -266,15 +264,13 @@ async function balanceBefore(
     return page.cursor === undefined ? opening : passed;
   }
   const filter = equal('account', asked.id);
-  const place = `toUInt64(${oldest.lsn}), toUInt16(${oldest.index}), toUInt8(${oldest.leg})`;
-  const earlierInLog = `(lsn, index, leg) < (${place})`;
-  const sides = `SELECT ${SIGNED} AS signed FROM postings`;
-  const rows =
-    asked.basis === 'committed'
-      ? `${sides} ${own(asked, earlierInLog, `committed_at <= ${timeLiteral(oldest.timeMs)}`)}`
-      : `SELECT debits - credits AS signed FROM ${accountSource(asked, [{ to: oldest.timeMs }], { filter, columns: ['debits', 'credits'] })} UNION ALL ` +
-        `${sides} ${own(asked, `effective_at = ${timeLiteral(oldest.timeMs)}`, earlierInLog)}`;
-  const [row] = await asked.rows(`SELECT sum(signed) FROM (${rows})`, filter.params);
+  const columns = ['debits', 'credits', 'lsn', 'index', 'leg'] as const;
+  // All before the next millisecond; of the row's own, posting by posting, what comes before it.
+  const spans = cutAt([{ to: oldest.timeMs + 1 }], oldest.timeMs);
+  const [row] = await asked.rows(
+    `SELECT sumIf(debits - credits, ${isBefore(asked, placeOf(oldest), '<')}) FROM ${accountSource(asked, spans, { filter, columns })}`,
+    filter.params,
+  );
   return big(row![0]);
 }
 
@@ -305,7 +301,6 @@ async function totalsOf(asked: Asked, page: Page): Promise<Totals> {
     ...{ opening: opening!, movement: movement!, debits: debits!, credits: credits!, count: count! },
     passed: cursor === undefined ? 0n : passed!,
     reach: reachOf(sums[6] as readonly (readonly [string, string])[], page),
-    ...{ type: sums[7] as string, currency: sums[8] as string },
   };
 }
 
@@ -313,7 +308,7 @@ const HOUR_MS = 3_600_000;
 
 /**
  * One row: debits minus credits before the span, within, and up to the cursor; debits, credits and count within; the hours nearest to the
- * page's beginning with their counts; type and currency.
+ * page's beginning with their counts.
  */
 async function sumsOf(asked: Asked, { span, shown, order, limit, cursor }: Page): Promise<Row> {
   const filter = equal('account', asked.id);
@@ -321,32 +316,36 @@ async function sumsOf(asked: Asked, { span, shown, order, limit, cursor }: Page)
   // The cursor's millisecond by itself is looked at posting by posting.
   if (cursor !== undefined) spans = cutAt(cutAt(spans, cursor[0]), cursor[0] + 1);
   const place = cursor === undefined ? [] : (['lsn', 'index', 'leg'] as const);
-  const columns = ['type', 'currency', 'debits', 'credits', 'count', ...place] as const;
-  const ms = 'toUnixTimestamp64Milli(time) AS ms';
-  const isWithin = span.from === undefined ? '1' : `ms >= ${span.from}`;
-  let isPassed = '0';
-  if (cursor !== undefined) {
-    const [timeMs, lsn, index, leg] = cursor;
-    const inLog = `(lsn, index, leg) <= (${lsn}, ${index}, ${leg})`;
-    isPassed = asked.basis === 'effective' ? `ms < ${timeMs} OR (ms = ${timeMs} AND ${inLog})` : inLog;
-  }
+  const columns = ['debits', 'credits', 'count', ...place] as const;
+  const isWithin = span.from === undefined ? 'true' : `time >= ${comparable(span.from)}`;
+  const isPassed = cursor === undefined ? 'false' : isBefore(asked, cursor, '<=');
   let hours = '[]';
   if (asked.basis === 'effective' && shown.isAll) {
     // Sums of whole hours: the first or last one of the page counts when all of it lies behind the cursor.
+    const ms = 'toUnixTimestamp64Milli(time)';
     const [isAhead, key] =
       order === 'asc'
-        ? [cursor === undefined ? '1' : `ms > ${cursor[0]}`, 'ms']
-        : [cursor === undefined ? '1' : `ms + ${HOUR_MS} <= ${cursor[0]}`, '-ms'];
-    hours = `groupArraySortedIf(${limit + 1})((${key}, count), is_within AND ${isAhead} AND count > 0)`;
+        ? [cursor === undefined ? 'true' : `${ms} > ${cursor[0]}`, ms]
+        : [cursor === undefined ? 'true' : `${ms} + ${HOUR_MS} <= ${cursor[0]}`, `-${ms}`];
+    hours = `groupArraySortedIf(${limit + 1})((${key}, count), ${isWithin} AND ${isAhead} AND count > 0)`;
   }
   const rows = accountSource(asked, spans, { filter, columns });
   const [row] = await asked.rows(
-    'SELECT sumIf(debits - credits, NOT is_within), sumIf(debits - credits, is_within), sumIf(debits - credits, is_passed), ' +
-      `sumIf(debits, is_within), sumIf(credits, is_within), sumIf(count, is_within), ${hours}, toString(any(type)), toString(any(currency)) ` +
-      `FROM (SELECT *, ${ms}, ${isWithin} AS is_within, ${isPassed} AS is_passed FROM ${rows})`,
+    `SELECT sumIf(debits - credits, NOT (${isWithin})), sumIf(debits - credits, ${isWithin}), sumIf(debits - credits, ${isPassed}), ` +
+      `sumIf(debits, ${isWithin}), sumIf(credits, ${isWithin}), sumIf(count, ${isWithin}), ${hours} FROM ${rows}`,
     filter.params,
   );
   return row!;
+}
+
+type Place = readonly [timeMs: number, lsn: number, index: number, leg: number];
+
+/** Whether a row of a source lies before a posting, or is it. Sums do, or do not, as a whole. */
+function isBefore(asked: Asked, [timeMs, ...inLog]: Place, than: '<' | '<='): string {
+  const isEarlierInLog = `(lsn, index, leg) ${than} (${inLog.join(', ')})`;
+  if (asked.basis === 'committed') return isEarlierInLog;
+  const time = comparable(timeMs);
+  return `(time < ${time} OR (time = ${time} AND ${isEarlierInLog}))`;
 }
 
 /** A time by which there are more than so many rows, in the page's order; undefined when the hours do not tell. */
@@ -381,13 +380,20 @@ async function counterpartsOf(asked: Asked, lines: readonly Line[]): Promise<Map
   const lsns = [...new Set(lines.map(({ lsn }) => lsn))];
   const { reach } = asked.question;
   const isSeen =
-    reach === undefined ? '' : 'AND arrayExists(p -> startsWith(account, p), {reach:Array(String)}) ';
+    reach === undefined ? '' : ' AND arrayExists(p -> startsWith(account, p), {reach:Array(String)})';
   const rows = await asked.rows(
-    'SELECT lsn, index, arraySort(groupUniqArray(account)) FROM postings WHERE tenant = {tenant:String} ' +
-      `AND lsn IN (${lsns.join(', ')}) AND account != {account:String} ${isSeen}GROUP BY lsn, index`,
+    `SELECT lsn, index, account FROM postings WHERE tenant = {tenant:String} AND lsn IN (${lsns.join(', ')}) ` +
+      `AND account != {account:String}${isSeen}`,
     { account: asked.id, ...(reach !== undefined && { reach }) },
   );
-  return new Map(rows.map(([lsn, index, accounts]) => [`${lsn} ${index}`, accounts as string[]]));
+  const accounts = new Map<string, Set<string>>();
+  for (const [lsn, index, account] of rows) {
+    const key = `${lsn} ${index}`;
+    const others = accounts.get(key);
+    if (others === undefined) accounts.set(key, new Set([account as string]));
+    else others.add(account as string);
+  }
+  return new Map([...accounts].map(([key, others]) => [key, [...others].sort()]));
 }
 
 function lineBody({ row }: Line, balance: bigint, counterparts: readonly string[]) {
@@ -425,7 +431,7 @@ function keyOf({ lsn, index, leg }: Line): string {
   return `${lsn} ${index} ${leg}`;
 }
 
-function placeOf({ timeMs, lsn, index, leg }: Line): readonly [number, number, number, number] {
+function placeOf({ timeMs, lsn, index, leg }: Line): Place {
   return [timeMs, lsn, index, leg];
 }
 
