@@ -2,7 +2,7 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it, onTestFinished } from 'vitest';
 import { RecordKind } from '../engine/record.js';
-import { AccountLookup } from '../src/analytics/account-lookup.js';
+import { AccountLookup, type LookupSizes } from '../src/analytics/account-lookup.js';
 import { BatchMaker, LIMITS } from '../src/analytics/batch-maker.js';
 import { checkTables } from '../src/analytics/checks.js';
 import type { Database } from '../src/analytics/database.js';
@@ -13,6 +13,7 @@ import { Reports } from '../src/analytics/reports/reports.js';
 import { RowEncoder } from '../src/analytics/rows.js';
 import { BUCKETS, SCHEMA_VERSION, sumsSelect } from '../src/analytics/schema.js';
 import { openLogReader } from '../wal/log.js';
+import { Dice } from './support/dice.js';
 import { FaultyDatabase, refusedConnection } from './support/faulty-database.js';
 import { accounts, move, must, until, World } from './support/ledger.js';
 import { type MadeFields, MadeLog, RandomTrade } from './support/made-log.js';
@@ -102,6 +103,35 @@ describe('what is delivered', () => {
         expect({ table, from, to, same }).toEqual({ table, from, to, same: true });
       }
     }
+    reader.close();
+    log.close();
+  });
+
+  it('is the same where more accounts are used than are remembered, each in a group of its own', async () => {
+    const { data, log, database } = await setup(26);
+    const ids = Array.from({ length: 600 }, (_, i) => `a${i}`);
+    for (const id of ids)
+      log.add(RecordKind.account, { tenant: 'shop', id, currency: 'EUR', group: `g.${id}` });
+    log.flush();
+    const firstLsn = log.lsn + 1;
+    const dice = new Dice(26);
+    for (let i = 0; i < 500; i++) {
+      const legs = Array.from({ length: 2 + dice.below(31) }, (_, leg) => ({
+        ...{ account: dice.pick(ids), credit: leg % 2 === 1, amount: 1n },
+      }));
+      log.add(RecordKind.posted, { tenant: 'shop', id: `sale-${i}` }, legs);
+    }
+    log.flush();
+    await deliver(data, database, log.lsn);
+    const reader = openLogReader({ data });
+    const encode = async (...sizes: [LookupSizes?]) => {
+      const lookup = new AccountLookup(database, ...sizes);
+      const [encoder, maker] = [new RowEncoder(lookup), new BatchMaker(reader, lookup, [])];
+      await maker.make(encoder, firstLsn, log.lsn, Promise.resolve());
+      return encoder.postings.filled;
+    };
+    const forgetful = await encode({ accounts: 128, labels: 128, wanted: 48 });
+    expect(Buffer.compare(forgetful, await encode())).toBe(0);
     reader.close();
     log.close();
   });

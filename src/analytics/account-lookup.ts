@@ -1,4 +1,5 @@
 import { ACCOUNT_TYPES } from '../../engine/accounts.js';
+import { POSTINGS_MAX } from '../../engine/limits.js';
 import { RecordKind, type RecordView } from '../../engine/record.js';
 import {
   type AccountState,
@@ -12,16 +13,20 @@ import { AccountTable } from './account-table.js';
 import type { Database, Row } from './database.js';
 import { binaryText, RowBuffer } from './row-buffer.js';
 
-/** Accounts of which a posting's columns are remembered, at least so many, at most twice. */
-const ACCOUNTS_KEPT = 1 << 19;
-/** Different triples of type, group and currency; accounts share them. Beyond, all is forgotten. */
-const LABELS_MAX = 1 << 18;
 /** Whole states of accounts that were changed. Beyond, they are forgotten between two batches. */
 const STATES_KEPT = 1 << 14;
-/** Accounts asked for at once. */
-const WANTED_MAX = 1 << 17;
 /** More than a batch can make. */
 const MADE_MAX = 1 << 22;
+
+export interface LookupSizes {
+  /** Accounts of which a posting's columns are remembered, at least so many, at most twice. */
+  readonly accounts: number;
+  /** Different triples of type, group and currency; accounts share them. Beyond, all is forgotten. */
+  readonly labels: number;
+  /** Accounts asked for at once, and a record's more: no more than the other two. */
+  readonly wanted: number;
+}
+const SIZES: LookupSizes = { accounts: 1 << 19, labels: 1 << 18, wanted: 1 << 17 };
 
 /** Takes the names of accounts that are asked for. */
 export const LOOKUPS = 'account_lookups';
@@ -54,7 +59,7 @@ type Labelled = Pick<AccountState, 'type' | 'currency' | 'group'>;
  * on who encodes it, when, or what he remembers.
  */
 export class AccountLookup {
-  private readonly table = new AccountTable(ACCOUNTS_KEPT);
+  private readonly table: AccountTable;
   private labels: Label[] = [];
   private readonly labelIndexes = new Map<string, number>();
   /** Of accounts that an update has changed, in this batch or shortly before. */
@@ -66,13 +71,19 @@ export class AccountLookup {
   private readonly wantedStates = new Set<string>();
   private readonly wanted = new RowBuffer();
 
-  constructor(private readonly database: Database) {}
+  constructor(
+    private readonly database: Database,
+    private readonly sizes = SIZES,
+  ) {
+    this.table = new AccountTable(sizes.accounts);
+  }
 
   /** Forgets everything: the encoder goes back. */
   clear(): void {
-    this.table.clear();
     this.states.clear();
     this.forgetLabels();
+    this.wantedLabels.clear();
+    this.wantedStates.clear();
   }
 
   /** A batch begins. @param rows that its rows of `accounts` will be written to */
@@ -108,6 +119,11 @@ export class AccountLookup {
     return state;
   }
 
+  /** Before anything is wanted: what is found then is not forgotten while the rest is being found. */
+  makeRoom(): void {
+    if (this.labels.length + this.sizes.wanted + POSTINGS_MAX > this.sizes.labels) this.forgetLabels();
+  }
+
   /** Notes what a record needs and is not here. @returns false when enough is wanted for one question */
   want(view: RecordView): boolean {
     if (view.kind === RecordKind.accountUpdate) {
@@ -117,7 +133,7 @@ export class AccountLookup {
     for (let leg = 0; view.kind < RecordKind.account && leg < view.n; leg++) {
       if (this.label(view, leg) === undefined) this.wantedLabels.add(keyOf(view.tenant, view.account(leg)));
     }
-    return this.wantedLabels.size + this.wantedStates.size < WANTED_MAX;
+    return this.wantedLabels.size + this.wantedStates.size < this.sizes.wanted;
   }
 
   /**
@@ -182,10 +198,7 @@ export class AccountLookup {
     const key = `${type} ${currency} ${group}`;
     const known = this.labelIndexes.get(key);
     if (known !== undefined) return known;
-    if (this.labels.length === LABELS_MAX) {
-      this.table.clear();
-      this.forgetLabels();
-    }
+    if (this.labels.length === this.sizes.labels) this.forgetLabels();
     // As the columns stand in the table.
     const bytes = Buffer.concat([type, group, currency].map(binaryText));
     const index = this.labels.push({ bytes, currency, currencyBytes: binaryText(currency) }) - 1;
@@ -194,6 +207,7 @@ export class AccountLookup {
   }
 
   private forgetLabels(): void {
+    this.table.clear();
     this.labels = [];
     this.labelIndexes.clear();
   }

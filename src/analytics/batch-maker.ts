@@ -91,12 +91,20 @@ export class BatchMaker {
     delivered: Promise<unknown>,
   ): Promise<void> {
     await delivered;
-    this.lookAhead(lsn, Math.min(toLsn, lsn + LIMITS.records));
-    await this.lookup.resolve(encoder.firstLsn);
+    await this.find(encoder, lsn, Math.min(toLsn, lsn + LIMITS.records));
+    if (encoder.add(timeMs, false)) return;
+    // The others may have driven out an account of this record that was known before.
+    await this.find(encoder, lsn, lsn);
     if (encoder.add(timeMs, this.skips.length > 0)) return;
     throw new LostRowsError(
       `the table accounts in ClickHouse lacks an account that the record of LSN ${lsn} is about: rows were lost there`,
     );
+  }
+
+  private async find(encoder: RowEncoder, fromLsn: number, toLsn: number): Promise<void> {
+    this.lookup.makeRoom();
+    this.lookAhead(fromLsn, toLsn);
+    await this.lookup.resolve(encoder.firstLsn);
   }
 
   private lookAhead(fromLsn: number, toLsn: number): void {
