@@ -1,5 +1,7 @@
 import { describe, expect, it, onTestFinished } from 'vitest';
+import { Delivery } from '../src/analytics/delivery.js';
 import { ServerDatabase } from '../src/analytics/server-database.js';
+import { mendSums } from '../src/analytics/sums.js';
 import { type ClickHouseFront, startClickHouse } from './support/clickhouse-http.js';
 import { until } from './support/ledger.js';
 import { MadeLog, RandomTrade } from './support/made-log.js';
@@ -52,6 +54,32 @@ describe('the sink and a server', () => {
     expect(sink.status().state).toBe('running');
     log.close();
   }, 240_000);
+
+  it('that carries out what was given up, after it was repeated: nothing is there twice', async () => {
+    const all = await setup(4);
+    const { data, database, front, log, sink, trade } = all;
+    trade.run(100);
+    await deliverAll(all);
+    await front.fault({ how: 'late', match: 'INSERT INTO batches' });
+    trade.run(60);
+    await deliverAll(all);
+    expect(sink.status().retries).toBe(1);
+    await expectTablesOf(database, data);
+    await sink.close();
+
+    await database.command('TRUNCATE TABLE sums_day');
+    await front.fault({ how: 'late', match: 'INSERT INTO sums_day' });
+    await expect(mendSums(database, log.lsn, 0)).rejects.toMatchObject({ code: 'ECONNRESET' });
+    await database.settle();
+    await mendSums(database, log.lsn, 0);
+    await expectTablesOf(database, data);
+    const skip = () => new Delivery(database, 'books').skip(7, 'postings', 2, 'a test');
+    await front.fault({ how: 'late', match: 'INSERT INTO skipped' });
+    await expect(skip()).rejects.toMatchObject({ code: 'ECONNRESET' });
+    await skip();
+    expect(await database.rows('SELECT first_lsn, postings FROM skipped')).toEqual([['7', '2']]);
+    log.close();
+  });
 
   it('that is killed and started again in the middle of it', async () => {
     const all = await setup(2);

@@ -29,7 +29,7 @@ export interface Insert {
 export interface Database {
   /** Makes the database when it is not there. Comes before all else. */
   prepare(): Promise<void>;
-  /** Resolves when no insert of before, of this process or one that was killed, is at work or can still begin. */
+  /** Resolves when no insert of before, of this process or one that was killed, is at work, and none of rows on their way can still begin. */
   settle(): Promise<void>;
   /** All rows of a SELECT. It has neither FORMAT nor SETTINGS of its own. */
   rows(sql: string, params?: Params, options?: QueryOptions): Promise<readonly Row[]>;
@@ -37,6 +37,11 @@ export interface Database {
   text(sql: string, format: string, params?: Params, options?: QueryOptions): Promise<string>;
   /** A statement without an answer. */
   command(sql: string, params?: Params): Promise<void>;
+  /**
+   * INSERT … SELECT. One whose answer was lost may still be carried out, and after it was repeated: so it must say of itself when there is nothing left
+   * to do. None is at work after `settle`.
+   */
+  write(sql: string, params?: Params): Promise<void>;
   /**
    * Inserts rows as one block, which becomes one part: either all of them are there, in one table, or none. Only where all rows are of one
    * partition. What materialized views make of them becomes one part of each view's table, each by itself.
@@ -115,6 +120,10 @@ export abstract class ClientDatabase implements Database {
     await this.use((client) =>
       client.command({ query: sql, ...(params !== undefined && { query_params: { ...params } }) }),
     );
+  }
+
+  write(sql: string, params?: Params): Promise<void> {
+    return this.command(sql, params);
   }
 
   /** Runs one statement. @param _signal nobody waits for it any more */

@@ -88,9 +88,10 @@ export class Delivery {
 
   /** Says that all of a batch is there. */
   private async finish(batch: RowEncoder): Promise<void> {
-    await this.database.command(
+    await this.database.write(
       'INSERT INTO batches (ledger, first_lsn, last_lsn, committed_at, postings) SELECT {ledger:String}, {first:UInt64}, {last:UInt64}, ' +
-        "fromUnixTimestamp64Milli({time:Int64}, 'UTC'), {postings:UInt64} SETTINGS async_insert = 0",
+        "fromUnixTimestamp64Milli({time:Int64}, 'UTC'), {postings:UInt64} WHERE {last:UInt64} > (SELECT max(last_lsn) FROM batches) " +
+        'SETTINGS async_insert = 0',
       {
         ledger: this.ledgerId,
         first: batch.firstLsn,
@@ -110,9 +111,9 @@ export class Delivery {
   /** Gives a record up for good. @param postings that it has; they are all that is missing if it was `postings` that refused it */
   async skip(lsn: number, table: RowTable, postings: number, reason: string): Promise<void> {
     const isRecord = table !== 'postings';
-    await this.database.command(
+    await this.database.write(
       'INSERT INTO skipped (first_lsn, last_lsn, records, postings, reason) SELECT {lsn:UInt64}, {lsn:UInt64}, {records:UInt64}, ' +
-        '{postings:UInt64}, {reason:String} SETTINGS async_insert = 0',
+        '{postings:UInt64}, {reason:String} WHERE {lsn:UInt64} NOT IN (SELECT first_lsn FROM skipped) SETTINGS async_insert = 0',
       { lsn, records: isRecord ? 1 : 0, postings: isRecord ? 0 : postings, reason },
     );
   }

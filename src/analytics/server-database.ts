@@ -1,7 +1,15 @@
 import { randomUUID } from 'node:crypto';
 import { Readable } from 'node:stream';
 import { ClickHouseLogLevel } from '@clickhouse/client';
-import { ClientDatabase, createClient, type Insert, ONE_BLOCK, quote, settingsClause } from './database.js';
+import {
+  ClientDatabase,
+  createClient,
+  type Insert,
+  ONE_BLOCK,
+  type Params,
+  quote,
+  settingsClause,
+} from './database.js';
 import { clickhouseCode } from './failure.js';
 
 /** Milliseconds that a request may take. A query has limits of its own below it. */
@@ -55,17 +63,29 @@ export class ServerDatabase extends ClientDatabase {
    */
   async insert({ table, structure, bytes }: Insert): Promise<void> {
     const begins = `fromUnixTimestamp64Milli(${await this.latestBegin()})`;
-    const sentMs = performance.now();
-    try {
+    await this.named(async (query_id) => {
       const result = await this.client.exec({
         query:
           `INSERT INTO ${table} SELECT * FROM input(${quote(structure)}) WHERE throwIf(now64(3) > ${begins}, 'it came too late') = 0` +
           `${settingsClause(ONE_BLOCK)} FORMAT RowBinary`,
         values: Readable.from([bytes], { objectMode: false }),
-        query_id: `${this.insertName}${randomUUID()}`,
+        query_id,
       });
       // Its end is the insert's: before it the connection may still break.
       for await (const _ of result.stream);
+    });
+  }
+
+  override async write(sql: string, params: Params = {}): Promise<void> {
+    await this.named(async (query_id) => {
+      await this.client.command({ query: sql, query_params: { ...params }, query_id });
+    });
+  }
+
+  private async named(send: (queryId: string) => Promise<void>): Promise<void> {
+    const sentMs = performance.now();
+    try {
+      await send(`${this.insertName}${randomUUID()}`);
     } catch (error) {
       if (clickhouseCode(error) === undefined) this.settledMs = sentMs + BEGIN_MS + CLOCK_SLACK_MS;
       throw error;
@@ -101,6 +121,6 @@ function connectionOf(url: URL) {
 }
 
 /** The database that a server's URL names; `kassa` when it names none. */
-export function databaseOf(url: URL): string {
+function databaseOf(url: URL): string {
   return decodeURIComponent(url.pathname.slice(1)) || 'kassa';
 }

@@ -17,18 +17,18 @@ export async function mendSums(database: Database, postings: number, month: numb
     const [row] = await database.rows(`SELECT max(lsn) FROM sums_${bucket} WHERE month >= {month:UInt32}`, {
       month,
     });
-    const from = Number(row![0]);
-    if (from >= postings) continue;
-    await extend(database, bucket, from, month);
+    if (Number(row![0]) >= postings) continue;
+    await extend(database, bucket, month);
     behind++;
   }
   return behind;
 }
 
-async function extend(database: Database, bucket: Bucket, from: number, month: number): Promise<void> {
-  const where = `toYYYYMM(committed_at) >= ${month} AND postings.lsn > ${from}`;
+async function extend(database: Database, bucket: Bucket, month: number): Promise<void> {
+  const reached = `(SELECT max(lsn) FROM sums_${bucket} WHERE month >= ${month})`;
+  const where = `toYYYYMM(committed_at) >= ${month} AND postings.lsn > ${reached}`;
   try {
-    await database.command(
+    await database.write(
       `INSERT INTO sums_${bucket} ${sumsSelect(bucket, where)}${settingsClause(ONE_BLOCK)}`,
     );
   } catch (error) {

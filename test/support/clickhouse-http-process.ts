@@ -45,6 +45,8 @@ const directory = process.argv[2]!;
 const scratch = mkdtempSync(join(tmpdir(), 'kassa-front-'));
 const running = new Set<Running>();
 let faults: { fault: Fault; left: number }[] = [];
+/** Statements that are still on their way here, by what they wait for. */
+let late: { readonly match: string; readonly carryOut: () => Promise<unknown> }[] = [];
 let isAway = false;
 let inserts = 0;
 
@@ -98,7 +100,8 @@ async function handle(request: IncomingMessage, response: ServerResponse): Promi
   const entry: Running = { id, isKilled: false, done: new Promise((resolve) => (settle = resolve)) };
   running.add(entry);
   try {
-    const how = take(statement)?.how;
+    const fault = take(statement);
+    const how = fault?.how;
     if (how === 'error') {
       response.writeHead(500).end('upstream connect error\n');
       return;
@@ -113,13 +116,17 @@ async function handle(request: IncomingMessage, response: ServerResponse): Promi
       response.destroy();
       return;
     }
-    const answer = await carryOut(
-      request,
-      url.searchParams,
-      statement,
-      fromUrl === null ? undefined : body,
-      entry,
-    );
+    const data = fromUrl === null ? undefined : body;
+    const run = () => carryOut(request, url.searchParams, statement, data, entry);
+    if (how === 'late') {
+      response.destroy();
+      late.push({ match: fault!.match ?? '', carryOut: run });
+      return;
+    }
+    const answer = await run();
+    const due = late.filter(({ match }) => statement.includes(match));
+    late = late.filter((one) => !due.includes(one));
+    for (const one of due) await one.carryOut();
     response.setHeader('X-ClickHouse-Query-Id', id);
     response.setHeader('X-ClickHouse-Summary', JSON.stringify(answer.summary));
     response.setHeader('Content-Length', answer.bytes.length);

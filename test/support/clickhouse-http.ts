@@ -17,9 +17,10 @@ const START_MS = 30_000;
 export interface Fault {
   /**
    * error: HTTP 500 that is not of ClickHouse. refuse: ClickHouse's TOO_MANY_PARTS. hang: no answer, nothing is done. cut before: the connection ends, nothing
-   * is done. cut after: it is carried out, and the connection ends in the middle of the answer.
+   * is done. cut after: it is carried out, and the connection ends in the middle of the answer. late: the connection ends, and it is carried out right
+   * after the next one that matches.
    */
-  readonly how: 'error' | 'refuse' | 'hang' | 'cut before' | 'cut after';
+  readonly how: 'error' | 'refuse' | 'hang' | 'cut before' | 'cut after' | 'late';
   /** Only statements that contain it. */
   readonly match?: string;
   /** So many of them; default 1. */

@@ -22,6 +22,9 @@ export class FaultyDatabase implements Database {
   command(sql: string, params?: Params): Promise<void> {
     return this.through(sql, () => this.database.command(sql, params));
   }
+  write(sql: string, params?: Params): Promise<void> {
+    return this.through(sql, () => this.database.write(sql, params));
+  }
   insert(insert: Insert): Promise<void> {
     return this.through(`INSERT INTO ${insert.table}`, () => this.database.insert(insert));
   }
