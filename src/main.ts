@@ -57,7 +57,12 @@ export async function startServer(config: Config, options: ServerOptions = {}): 
   let others: readonly { close(): Promise<void> }[] = [];
   // Nothing is admitted before all gateways are there: a signal until then has nothing to answer.
   const serving = opening.then(async (ledger) => {
-    others = await startOthers(ledger, config, analytics, live);
+    try {
+      others = await startOthers(ledger, config, analytics, live);
+    } catch (error) {
+      await ledger.close();
+      throw error;
+    }
     return ledger;
   });
   let gateway: Gateway;

@@ -7,6 +7,7 @@ import { watchEngine } from '../src/analytics/engine-watch.js';
 import type { Answer, Question, SentAnswer, SlowAnswer } from '../src/analytics/messages.js';
 import { TAKEN_BACK } from '../src/analytics/open-questions.js';
 import { QuestionDesk } from '../src/analytics/question-desk.js';
+import { AnalyticsSupervisor } from '../src/analytics/supervisor.js';
 import { until } from './support/server.js';
 
 const SOON_MS = 5_000;
@@ -209,6 +210,38 @@ describe('the desk through a port', () => {
     expect(cancelled).toEqual(['analytics/top']);
     const { answer } = remote.ask(asking);
     await remote.close();
-    expect(await answer).toMatchObject({ ok: false, refusal: { code: 'not_ready', detail: 'stopping' } });
+    const stopping = { ok: false, refusal: { code: 'not_ready', detail: 'stopping' } };
+    expect(await answer).toMatchObject(stopping);
+    expect(await remote.ask(asking).answer).toMatchObject(stopping);
+  });
+});
+
+describe('the supervisor', () => {
+  it('of a process that the system refuses to start says so, and tries again', async () => {
+    const { execPath } = process;
+    const logged: string[] = [];
+    const target = { kind: 'server', url: 'http://127.0.0.1:1/' } as const;
+    const supervisor = new AnalyticsSupervisor({
+      start: { data: '.', target, sqlUrl: undefined, zone: 'UTC', ttlDays: 0, slowQueryMs: 1, keptBytes: 0 },
+      log: (_, message) => logged.push(message),
+      onSlow: () => undefined,
+    });
+    onTestFinished(async () => {
+      process.execPath = execPath;
+      await supervisor.close();
+    });
+    // Refused where it is called, as it is for want of memory, and not by an event.
+    process.execPath = 'no\0program';
+    supervisor.start(() => 0);
+    expect(supervisor.state()).toMatchObject({ state: 'down', restarts: 0 });
+    expect(await supervisor.ask({ ...question(1) }).answer).toMatchObject({
+      refusal: { code: 'not_ready', detail: expect.stringContaining('could not be started') },
+    });
+    await until(
+      () => supervisor.state().restarts > 1,
+      SOON_MS,
+      () => 'not tried again',
+    );
+    expect(logged[0]).toContain('the next starts in 0.2 s: it could not be started');
   });
 });

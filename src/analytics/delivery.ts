@@ -32,8 +32,6 @@ export class RefusedError extends Error {
   override readonly name = 'RefusedError';
   constructor(
     readonly table: RowTable,
-    /** The last LSN of the batch. */
-    readonly lastLsn: number,
     override readonly cause: unknown,
   ) {
     super(cause instanceof Error ? cause.message : String(cause));
@@ -69,7 +67,7 @@ export class Delivery {
     };
   }
 
-  /** Inserts what each table lacks of a batch. @throws {RefusedError} */
+  /** Inserts what each table lacks of a batch. @param cursors how far they were before this or any batch before it @throws {RefusedError} */
   async insert(batch: RowEncoder, cursors: Cursors): Promise<void> {
     for (const table of ROW_TABLES) await this.insertRows(batch, table, cursors[table] + 1, batch.lastLsn);
     await this.finish(batch);
@@ -82,7 +80,7 @@ export class Delivery {
     try {
       await this.database.insert({ table, structure: structureOf(COLUMNS[table]), bytes });
     } catch (error) {
-      throw new RefusedError(table, batch.lastLsn, error);
+      throw new RefusedError(table, error);
     }
   }
 

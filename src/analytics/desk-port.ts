@@ -1,5 +1,12 @@
 import type { MessagePort } from 'node:worker_threads';
-import type { AnalyticsDesk, AnalyticsState, Asked, DeskWatcher, OpenQuestion } from './desk.js';
+import {
+  type AnalyticsDesk,
+  type AnalyticsState,
+  type Asked,
+  type DeskWatcher,
+  type OpenQuestion,
+  refusedAtOnce,
+} from './desk.js';
 import type { QueryTiming, SentAnswer } from './messages.js';
 import { OpenQuestions } from './open-questions.js';
 
@@ -36,11 +43,14 @@ export function serveDesk(port: MessagePort, desk: AnalyticsDesk): void {
   });
 }
 
+const STOPPING = 'stopping';
+
 /** Another thread: the desk at the other end of the port. */
 export class RemoteDesk implements AnalyticsDesk {
   private known: AnalyticsState;
   private readonly questions = new OpenQuestions();
   private readonly watchers: DeskWatcher[] = [];
+  private isClosed = false;
 
   /** @param first how analytics stands until the port brings more */
   constructor(
@@ -56,6 +66,7 @@ export class RemoteDesk implements AnalyticsDesk {
   }
 
   ask(question: OpenQuestion): Asked {
+    if (this.isClosed) return refusedAtOnce('not_ready', STOPPING);
     return this.questions.ask(
       (id) => this.send({ type: 'ask', id, question }),
       (id) => this.send({ type: 'cancel', id }),
@@ -67,7 +78,8 @@ export class RemoteDesk implements AnalyticsDesk {
   }
 
   async close(): Promise<void> {
-    this.questions.refuseAll('stopping');
+    this.isClosed = true;
+    this.questions.refuseAll(STOPPING);
     this.port.close();
   }
 

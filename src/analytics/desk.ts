@@ -2,7 +2,7 @@ import type { RefusalCode } from '../../engine/codes.js';
 import type { Question, SentAnswer, SinkStatus } from './messages.js';
 
 /** How analytics stands, as the server's process sees it. */
-export interface AnalyticsState extends Omit<SinkStatus, 'type' | 'state'> {
+export interface AnalyticsState extends Omit<SinkStatus, 'type' | 'state' | 'lagLsns'> {
   /** Besides the sink's own states: off, and down while its process is gone and will be started again. */
   readonly state: SinkStatus['state'] | 'off' | 'down';
   /** How often its process was started again. */
@@ -46,7 +46,6 @@ export function stateWithout(state: 'off' | 'starting', reason?: string): Analyt
     state,
     ...(reason !== undefined && { reason }),
     cursor: 0,
-    lagLsns: 0,
     lagSeconds: 0,
     rowsPerSecond: 0,
     rows: 0,

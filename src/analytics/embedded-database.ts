@@ -1,6 +1,7 @@
-import { existsSync, mkdirSync, renameSync, rmSync, statfsSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { type ClickHouseClient, ClickHouseLogLevel } from '@clickhouse/client';
+import { LOCAL_DISK } from '../../wal/local-disk.js';
 import {
   ClientDatabase,
   createClient,
@@ -182,11 +183,9 @@ export class EmbeddedDatabase extends ClientDatabase {
    * @throws when less of the disk is free than is kept
    */
   async insert({ table, structure, bytes }: Insert): Promise<void> {
-    const { bavail, bsize } = statfsSync(this.directory);
-    if (bavail * bsize < this.keptBytes) {
-      throw new Error(
-        `${bavail * bsize} bytes of the disk are free, and ${this.keptBytes} are kept for the log`,
-      );
+    const freeBytes = LOCAL_DISK.freeBytes(this.directory);
+    if (freeBytes < this.keptBytes) {
+      throw new Error(`${freeBytes} bytes of the disk are free, and ${this.keptBytes} are kept for the log`);
     }
     const path = join(this.directory, `${table}.rowbinary`);
     writeFileSync(path, bytes);

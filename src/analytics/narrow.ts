@@ -5,7 +5,6 @@ import type { RowEncoder } from './rows.js';
 /** The record that a table does not take. */
 export interface Refused {
   readonly lsn: number;
-  readonly table: RowTable;
   readonly reason: string;
 }
 
@@ -34,7 +33,7 @@ export async function narrow(
       // A view may have refused what the table took.
       const isTaken = (await delivery.cursors())[table] >= from;
       if (isTaken || !(error instanceof RefusedError) || meaningOf(error.cause) === 'passing') throw error;
-      if (from === middle) return { lsn: from, table, reason: error.message };
+      if (from === middle) return { lsn: from, reason: error.message };
       to = middle;
     }
   }

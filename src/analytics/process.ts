@@ -48,7 +48,13 @@ function stepBack(): void {
   setPriority(PRIORITY_LOW);
   if (process.platform !== 'linux') return;
   // There a priority is a thread's own, and Node.js has started some already.
-  for (const thread of readdirSync('/proc/self/task')) setPriority(Number(thread), PRIORITY_LOW);
+  for (const thread of readdirSync('/proc/self/task')) {
+    try {
+      setPriority(Number(thread), PRIORITY_LOW);
+    } catch {
+      // It has ended meanwhile.
+    }
+  }
   writeFileSync('/proc/self/oom_score_adj', OOM_SCORE_ADJUST);
 }
 

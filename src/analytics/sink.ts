@@ -80,6 +80,7 @@ export function startSink(options: SinkOptions): Sink {
 interface Beginning {
   readonly delivery: Delivery;
   readonly maker: BatchMaker;
+  /** How far the tables were when it began. */
   readonly cursors: Cursors;
 }
 
@@ -257,8 +258,7 @@ class LogSink implements Sink {
     const { data, database } = this.options;
     this.reader ??= openLogReader({ data });
     if (this.breaker.isOpen) await database.rows('SELECT 1');
-    const { delivery, maker, cursors: found } = await this.begin(this.reader);
-    let cursors = found;
+    const { delivery, maker, cursors } = await this.begin(this.reader);
     if (this.suspect !== undefined) {
       await this.putAside(delivery, maker, cursors, this.suspect);
       this.suspect = undefined;
@@ -268,7 +268,7 @@ class LogSink implements Sink {
     for (;;) {
       await this.due();
       if (this.isClosing) return;
-      cursors = await this.deliverRun(delivery, maker, cursors);
+      await this.deliverRun(delivery, maker, cursors);
     }
   }
 
@@ -309,7 +309,7 @@ class LogSink implements Sink {
   }
 
   /** Delivers what is there, one batch while the next is being encoded. */
-  private async deliverRun(delivery: Delivery, maker: BatchMaker, cursors: Cursors): Promise<Cursors> {
+  private async deliverRun(delivery: Delivery, maker: BatchMaker, cursors: Cursors): Promise<void> {
     let [encoder, other] = this.encoders;
     await maker.make(encoder, this.delivered.lsn + 1, this.durableLsn, NOTHING, this.limits);
     for (;;) {
@@ -320,9 +320,9 @@ class LogSink implements Sink {
       const making = isMore ? maker.make(other, next, this.durableLsn, inserting, this.limits) : NOTHING;
       await Promise.allSettled([inserting, making]);
       await inserting;
-      cursors = this.done(encoder, cursors);
+      this.done(encoder);
       await making;
-      if (!isMore) return cursors;
+      if (!isMore) return;
       [encoder, other] = [other, encoder];
     }
   }
@@ -339,7 +339,7 @@ class LogSink implements Sink {
   private async takeUp(delivery: Delivery, maker: BatchMaker): Promise<Cursors> {
     const { database, log } = this.options;
     this.lookup.clear();
-    let cursors = await delivery.cursors();
+    const cursors = await delivery.cursors();
     const end = highest(cursors);
     if (end > this.durableLsn) {
       throw new HaltError(
@@ -363,7 +363,7 @@ class LogSink implements Sink {
     while (this.delivered.lsn < end) {
       await maker.make(encoder, this.delivered.lsn + 1, end, NOTHING, this.limits);
       await delivery.insert(encoder, cursors);
-      cursors = this.done(encoder, cursors);
+      this.done(encoder);
     }
     const differences = await checkTables(database);
     for (const difference of differences) {
@@ -389,23 +389,23 @@ class LogSink implements Sink {
     table: RowTable,
   ): Promise<void> {
     const [encoder] = this.encoders;
-    await maker.make(encoder, cursors.base + 1, this.durableLsn, NOTHING, this.limits);
+    await maker.make(encoder, this.delivered.lsn + 1, this.durableLsn, NOTHING, this.limits);
     const refused = await narrow(delivery, encoder, cursors, table);
     if (refused === undefined) return;
     const { lsn, reason } = refused;
     if (this.givenUp === lsn) {
-      await delivery.skip(lsn, refused.table, this.legsOf(lsn), reason);
+      await delivery.skip(lsn, table, this.legsOf(lsn), reason);
       this.refused = undefined;
       this.options.log('warn', `analytics goes on without LSN ${lsn}`);
       return;
     }
     const { data } = this.options;
-    const path = writeDeadLetter(data, this.reader!, { firstLsn: lsn, lastLsn: lsn, table, reason });
+    const path = writeDeadLetter(data, this.reader!, { lsn, table, reason });
     this.deadLetters++;
     this.refused = lsn;
     this.suspect = undefined;
     throw new HaltError(
-      `the table ${refused.table} does not take the record of LSN ${lsn}, put aside in ${path}: ${reason}`,
+      `the table ${table} does not take the record of LSN ${lsn}, put aside in ${path}: ${reason}`,
     );
   }
 
@@ -416,7 +416,7 @@ class LogSink implements Sink {
   }
 
   /** A batch is there. */
-  private done(batch: RowEncoder, before: Cursors): Cursors {
+  private done(batch: RowEncoder): void {
     const lsn = batch.lastLsn;
     this.breaker.succeeded();
     this.unknowns = 0;
@@ -425,14 +425,6 @@ class LogSink implements Sink {
     this.batches++;
     this.rows += batch.postings.rows;
     this.rate.add(batch.postings.rows, performance.now());
-    const after = (table: RowTable): number => Math.max(lsn, before[table]);
-    return {
-      base: lsn,
-      baseTimeMs: batch.timeMs,
-      accounts: after('accounts'),
-      transactions: after('transactions'),
-      postings: after('postings'),
-    };
   }
 
   private reach(lsn: number, timeMs: number): void {

@@ -21,6 +21,8 @@ const HEALTHY_MS = 60_000;
 /** Messages that wait for the process: about as many as it takes questions. One that is stuck reads none, and those who leave make room for others. */
 const BACKLOG_MAX = 64;
 
+const NO_STATUS: SinkStatus = { ...stateWithout('starting'), type: 'status', state: 'starting', lagLsns: 0 };
+
 /** Before the process was told any LSN. */
 const UNTOLD = -1;
 
@@ -69,12 +71,12 @@ export class AnalyticsSupervisor implements MainDesk {
 
   state(): AnalyticsState {
     const { status, restarts } = this;
-    const { type: _, ...rest } = status ?? { type: 'status', ...stateWithout('starting') };
-    const lagLsns = Math.max(0, this.durableLsn() - rest.cursor);
+    const { type: _, lagLsns: __, ...rest } = status ?? NO_STATUS;
+    const isBehind = this.durableLsn() > rest.cursor;
     // While nobody tells it, what has not been delivered grows older.
     const untoldS = status === undefined ? 0 : (performance.now() - this.statusAtMs) / 1000;
-    const lagSeconds = lagLsns === 0 ? 0 : rest.lagSeconds + (this.whyDown === undefined ? 0 : untoldS);
-    const counted = { lagLsns, lagSeconds, restarts, questions: this.questions.count };
+    const lagSeconds = isBehind ? rest.lagSeconds + (this.whyDown === undefined ? 0 : untoldS) : 0;
+    const counted = { lagSeconds, restarts, questions: this.questions.count };
     if (this.whyDown === undefined) return { ...rest, ...counted };
     return { ...rest, ...counted, state: 'down', reason: this.whyDown, rowsPerSecond: 0, rssBytes: 0 };
   }
@@ -116,16 +118,25 @@ export class AnalyticsSupervisor implements MainDesk {
       const { reason: _, ...before } = this.status;
       this.status = { ...before, state: 'starting', rowsPerSecond: 0 };
     }
-    const child: AnalyticsChild = new AnalyticsChild(
-      { type: 'start', ...this.options.start },
-      {
-        message: (message) => this.hear(message),
-        gone: (why, lastWords) => this.gone(child, why, lastWords),
-      },
-    );
-    this.child = child;
+    try {
+      const child: AnalyticsChild = new AnalyticsChild(
+        { type: 'start', ...this.options.start },
+        {
+          message: (message) => this.hear(message),
+          gone: (why, lastWords) => {
+            if (this.child === child) this.down(why, lastWords, child.ageMs);
+          },
+        },
+      );
+      this.child = child;
+    } catch (error) {
+      // As when there is no memory for it.
+      this.down(`it could not be started: ${(error as Error).message}`, '', 0);
+      return;
+    }
     this.toldLsn = UNTOLD;
     this.tick();
+    this.tellState();
   }
 
   private tick(): void {
@@ -164,11 +175,10 @@ export class AnalyticsSupervisor implements MainDesk {
     this.tellState();
   }
 
-  private gone(child: AnalyticsChild, why: string, lastWords: string): void {
-    if (this.child !== child) return;
+  private down(why: string, lastWords: string, ageMs: number): void {
     this.child = undefined;
     this.whyDown = why;
-    if (child.ageMs > HEALTHY_MS) this.backoffMs = BACKOFF_MIN_MS;
+    if (ageMs > HEALTHY_MS) this.backoffMs = BACKOFF_MIN_MS;
     const backoffMs = this.backoffMs;
     this.backoffMs = Math.min(2 * backoffMs, BACKOFF_MAX_MS);
     const words = lastWords === '' ? '' : `; it said: ${lastWords}`;

@@ -8,7 +8,6 @@ import type { AnalyticsRoute } from './analytics-routes.js';
 import type { Identity } from './auth.js';
 import type { GatewayContext } from './context.js';
 import type { Exchange } from './exchange.js';
-import { encodeJson } from './json.js';
 import { refuse, refuseAdmission } from './refusal.js';
 
 /** Questions of one gateway that await their answer: they are bounded by themselves and take no place of a till. */
@@ -56,7 +55,7 @@ export class AnalyticsService {
     fail: (error: unknown) => void,
   ): void {
     if (request.route.kind === 'live') {
-      exchange.send(200, 'application/json', encodeJson(this.live()), CODES.ok.n);
+      exchange.json(this.live());
       return;
     }
     if (this.open >= QUESTIONS_MAX) {

@@ -22,7 +22,7 @@ export class Exchange {
   done = false;
   /** Called when the client goes before it was answered. */
   onGone: (() => void) | undefined;
-  private startedAtMs: number;
+  private readonly startedAtMs: number;
 
   /** @param isTimed whether the answer counts as one of a command, whose time is sampled */
   constructor(
@@ -35,11 +35,6 @@ export class Exchange {
       this.done = true;
       this.onGone?.();
     });
-  }
-
-  /** This is no command after all: its time does not count as one's. */
-  untimed(): void {
-    this.startedAtMs = -1;
   }
 
   /**
@@ -71,6 +66,10 @@ export class Exchange {
     }
     const code = 'duplicate' in outcome.body ? CODES.duplicate : CODES.ok;
     this.send(outcome.created ? 201 : 200, JSON_TYPE, encodeJson(outcome.body), code.n);
+  }
+
+  json(body: object): void {
+    this.send(200, JSON_TYPE, encodeJson(body), CODES.ok.n);
   }
 
   /** @param status when it is not the code's own */

@@ -8,13 +8,12 @@ import { bearerToken, isLocalRequest } from './caller.js';
 import type { GatewayContext } from './context.js';
 import { DecodeError } from './decode-error.js';
 import { Exchange, type Headers } from './exchange.js';
-import { decodeJson, encodeJson } from './json.js';
+import { decodeJson } from './json.js';
 import { refuse, refuseAdmission } from './refusal.js';
 import { type BodyRule, matchRoute, type Route } from './routes.js';
 import { sendFile, staticFile } from './static-files.js';
 import type { HttpRequest, HttpResponse, TemplatedApp } from './uws.js';
 
-const JSON_TYPE = 'application/json';
 const CHALLENGE = 'Bearer realm="kassa"';
 
 /** Serves every HTTP path except `/v1/ws`. */
@@ -31,23 +30,21 @@ class HttpService {
 
   /** An exception that left this handler would end the process. */
   handle(res: HttpResponse, req: HttpRequest): void {
-    const exchange = new Exchange(res, this.context.metrics, true);
+    const url = req.getUrl();
+    const isCommand = url.startsWith('/v1/') && !isAnalyticsPath(url);
+    const exchange = new Exchange(res, this.context.metrics, isCommand);
     try {
-      this.dispatch(exchange, req);
+      this.dispatch(exchange, req, url, isCommand);
     } catch (error) {
       this.fail(exchange, error);
     }
   }
 
-  private dispatch(exchange: Exchange, req: HttpRequest): void {
+  private dispatch(exchange: Exchange, req: HttpRequest, url: string, isCommand: boolean): void {
     const method = req.getCaseSensitiveMethod();
-    const url = req.getUrl();
-    if (!url.startsWith('/v1/')) {
-      this.operate(exchange, req, method, url);
-      return;
-    }
-    if (isAnalyticsPath(url)) {
-      this.report(exchange, req, method, url);
+    if (!isCommand) {
+      if (url.startsWith('/v1/')) this.report(exchange, req, method, url);
+      else this.operate(exchange, req, method, url);
       return;
     }
     const match = matchRoute(method, url);
@@ -70,7 +67,6 @@ class HttpService {
   /** Health, metrics, and the dashboard's files, which hold no data: without a token. */
   private operate(exchange: Exchange, req: HttpRequest, method: string, url: string): void {
     const { metrics } = this.context;
-    exchange.untimed();
     const file = staticFile(url);
     const known =
       file !== undefined || url === '/health/live' || url === '/health/ready' || url === '/metrics';
@@ -93,7 +89,7 @@ class HttpService {
       );
       return;
     }
-    if (url === '/health/live') exchange.send(200, JSON_TYPE, '{"status":"live"}', CODES.ok.n);
+    if (url === '/health/live') exchange.json({ status: 'live' });
     else this.ready(exchange);
   }
 
@@ -106,12 +102,11 @@ class HttpService {
       return;
     }
     const sink = sinkBody(analytics.state(), admission.ledger!.stats().durableLsn);
-    exchange.send(200, JSON_TYPE, encodeJson({ status: 'ready', analytics: sink }), CODES.ok.n);
+    exchange.json({ status: 'ready', analytics: sink });
   }
 
   /** A question to analytics. As {@link command}, all that is needed of the request is read before this returns. */
   private report(exchange: Exchange, req: HttpRequest, method: string, url: string): void {
-    exchange.untimed();
     const match = matchAnalytics(method, url);
     if (match.kind === 'unknown') refusePath(exchange, url);
     else if (match.kind === 'method') refuseMethod(exchange, match.allowed);

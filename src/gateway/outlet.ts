@@ -95,8 +95,17 @@ export class Outlet {
     return buffered - this.unread;
   }
 
-  /** Adds what waits as far as the socket has room for it. */
+  /** Adds what waits as far as the socket has room for it. Never throws. */
   send(): void {
+    try {
+      this.sendWaiting();
+    } catch (error) {
+      this.close();
+      this.log.failed(error);
+    }
+  }
+
+  private sendWaiting(): void {
     const { ws, waiting } = this;
     let sent = 0;
     for (; sent < waiting.length && ws.getBufferedAmount() <= SOCKET_BYTES; sent++) {
@@ -118,12 +127,7 @@ export class Outlet {
 
   private add(parcel: Parcel): void {
     this.waiting.push(parcel);
-    try {
-      this.send();
-    } catch (error) {
-      this.close();
-      this.log.failed(error);
-    }
+    this.send();
   }
 
   /** The client hears of it behind all that came before, under the rid of the subscription, which is free again. */
