@@ -257,6 +257,48 @@ describe.skipIf(CHROMIUM === undefined)('the dashboard', () => {
       expect(total(await save('profit and loss'), 'profit GBP')).toBe(net);
     });
 
+    it('moves its chart on with the time, and fits its labels to the room', async () => {
+      const { page, complaints } = await open('#/');
+      const label = /^\d\d:00$|^\d+ Dec$/;
+      const labels = async () =>
+        ((await page.evaluate('drawn')) as string[]).filter((text) => label.test(text));
+      await page.evaluate(`
+        globalThis.drawn = [];
+        const { fillText } = CanvasRenderingContext2D.prototype;
+        CanvasRenderingContext2D.prototype.fillText = function (...words) {
+          drawn.push(words[0]);
+          fillText.apply(this, words);
+        };`);
+      const tip = page.locator('.tip').first();
+      await page.locator('.plot').first().hover();
+      expect(await tip.textContent()).toContain(' 5 Dec 2010');
+
+      const tenDaysOn = (time: string) => new Date(Date.parse(time) + 10 * 86_400_000).toISOString();
+      await page.route('**/v1/analytics/overview?*', async (route) => {
+        const response = await route.fetch();
+        const overview = (await response.json()) as { series: [string, ...unknown[]][] };
+        const series = overview.series.map(([start, ...figures]) => [tenDaysOn(start), ...figures]);
+        await route.fulfill({ response, json: { ...overview, series } });
+      });
+      await page.route('**/v1/analytics/live', async (route) => {
+        const response = await route.fetch();
+        const live = (await response.json()) as { sink: { cursor: number } };
+        await route.fulfill({
+          response,
+          json: { ...live, sink: { ...live.sink, cursor: live.sink.cursor + 1 } },
+        });
+      });
+      await expect.poll(labels, { timeout: WAIT_MS }).toContain('15 Dec');
+      await expect.poll(() => tip.textContent(), { timeout: WAIT_MS }).toContain(' 15 Dec 2010');
+
+      const wide = new Set(await labels()).size;
+      await page.evaluate('drawn.length = 0');
+      await page.setViewportSize({ width: 390, height: 844 });
+      await expect.poll(labels, { timeout: WAIT_MS }).toContain('15 Dec');
+      expect(new Set(await labels()).size).toBeLessThan(wide / 2);
+      expect(complaints).toEqual([]);
+    });
+
     it('is light or dark by the system, or as one likes, also after it is loaded again', async () => {
       const { page } = await open('#/', { colorScheme: 'dark' });
       const ground = () =>
@@ -284,7 +326,6 @@ describe.skipIf(CHROMIUM === undefined)('the dashboard', () => {
       const { page, complaints } = await open('#/', { viewport: { width, height } });
       for (const route of ROUTES) {
         await page.goto(`${origin}/dashboard${route}?period=7d`);
-        await page.reload();
         await settled(page);
         expect(await overflow(page), route).toEqual([]);
       }
@@ -295,7 +336,6 @@ describe.skipIf(CHROMIUM === undefined)('the dashboard', () => {
       const { page } = await open('#/');
       for (const route of ROUTES) {
         await page.goto(`${origin}/dashboard${route}?period=7d`);
-        await page.reload();
         await settled(page);
         for (const summary of await page.locator('summary').all()) await summary.click();
         expect(await faults(page), route).toEqual([]);

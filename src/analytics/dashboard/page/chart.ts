@@ -10,7 +10,7 @@ export interface Line {
   /** A colour of the style sheet, such as `--sales`. */
   readonly colour: string;
   /** bars stand side by side; dashed is for what is only compared with. */
-  readonly kind: 'bars' | 'line' | 'dashed';
+  readonly kind: 'bars' | 'dashed';
   /** For drawing: one for each start, undefined where there is none. */
   readonly values: readonly (number | undefined)[];
   /** Exact, in words. */
@@ -34,6 +34,8 @@ const BAR_WIDTH_MIN_PX = 2;
 const TICK_WIDTH_PX = 68;
 const DIGIT_PX = 7;
 const GROUP_WIDTH = 0.78;
+/** Of a pointer that is not over the plot. */
+const OUTSIDE_PX = -10;
 /** Rows of the table beside a chart; a longer one would be slow, and CSV is there. */
 const TABLE_ROWS_MAX = 400;
 
@@ -74,7 +76,7 @@ export class Chart {
       this.#spoken,
       this.#details,
     );
-    const resize = new ResizeObserver(() => this.#fit());
+    const resize = new ResizeObserver(() => this.#draw(true));
     resize.observe(this.#plot);
     onColours(signal, () => this.#draw(true));
     signal.addEventListener('abort', () => {
@@ -96,16 +98,17 @@ export class Chart {
     return this.element;
   }
 
-  /** A new plot where its lines are others; otherwise the same one with new values, so that nothing flickers. */
+  /** A new plot where its time, its lines or its room are others; otherwise the same one with new values, so that nothing flickers. */
   #draw(anew: boolean): void {
     const data = this.#data;
     if (data === undefined || this.#plot.clientWidth === 0) return;
     const shape = JSON.stringify([
-      data.starts.length,
+      data.starts,
       data.size,
       data.zone,
+      data.xLabel,
       data.yLabel,
-      data.lines.map(({ name, kind }) => [name, kind]),
+      data.lines.map(({ colour: of, kind }) => [of, kind]),
     ]);
     const aligned = alignedOf(data);
     if (this.#uplot !== undefined && !anew && shape === this.#drawn) {
@@ -113,24 +116,22 @@ export class Chart {
       if (this.#index !== undefined) this.#point(this.#index);
       return;
     }
+    const { left = OUTSIDE_PX, top = OUTSIDE_PX } = this.#uplot?.cursor ?? {};
     this.#uplot?.destroy();
     this.#drawn = shape;
-    this.#uplot = new uPlot(this.#options(data), aligned, this.#plot);
+    this.#uplot = new uPlot(this.#options(data, { left, top }), aligned, this.#plot);
   }
 
-  #fit(): void {
-    if (this.#uplot === undefined) this.#draw(true);
-    else this.#uplot.setSize({ width: this.#plot.clientWidth, height: this.#plot.clientHeight });
-  }
-
-  #options(data: ChartData): uPlot.Options {
+  /** @param pointer where it rests, from the plot before */
+  #options(data: ChartData, pointer: { left: number; top: number }): uPlot.Options {
     const { lines, starts, size, zone } = data;
     const [ink, grid] = [colour('--ink-2'), colour('--grid')];
     const font = `${Number.parseFloat(getComputedStyle(this.#plot).fontSize)}px ${getComputedStyle(this.#plot).fontFamily}`;
     const axis = { stroke: ink, font, labelFont: font, labelGap: 4 };
     const scale = Number.parseFloat(getComputedStyle(document.documentElement).fontSize) / 16;
-    const labels = () => ticks(starts, size, zone, Math.max(2, room / (TICK_WIDTH_PX * scale)));
     const room = this.#plot.clientWidth - 8 * DIGIT_PX * scale;
+    const most = Math.max(2, room / (TICK_WIDTH_PX * scale));
+    const labels = new Map(ticks(starts, size, zone, most).map(({ index, label }) => [index, label]));
     const bars = lines.filter(({ kind }) => kind === 'bars');
     return {
       width: this.#plot.clientWidth,
@@ -149,11 +150,8 @@ export class Chart {
           size: 30 * scale,
           grid: { show: false },
           ticks: { stroke: grid, width: 1, size: 5 },
-          splits: () => labels().map(({ index }) => index),
-          values: (_plot, splits) => {
-            const names = new Map(labels().map(({ index, label }) => [index, label]));
-            return splits.map((split) => names.get(split) ?? '');
-          },
+          splits: () => [...labels.keys()],
+          values: () => [...labels.values()],
         },
         {
           ...axis,
@@ -172,6 +170,7 @@ export class Chart {
         ...lines.map((line) => seriesOf(line, bars.indexOf(line), bars.length, starts.length, room)),
       ],
       hooks: {
+        ready: [(plot) => (this.#index === undefined ? plot.setCursor(pointer) : this.#point(this.#index))],
         setCursor: [(plot) => this.#pointed(plot)],
         // The line of zero, where there is anything below it.
         drawAxes: [(plot) => zeroLine(plot, ink)],
@@ -210,7 +209,7 @@ export class Chart {
 
   #leave(): void {
     this.#index = undefined;
-    this.#uplot?.setCursor({ left: -10, top: -10 });
+    this.#uplot?.setCursor({ left: OUTSIDE_PX, top: OUTSIDE_PX });
   }
 
   #key(event: KeyboardEvent): void {
@@ -267,11 +266,10 @@ function alignedOf({ starts, lines }: ChartData): uPlot.AlignedData {
 function seriesOf(line: Line, place: number, bars: number, length: number, room: number): uPlot.Series {
   const stroke = colour(line.colour);
   const few = length <= 2;
-  const common = { label: line.name, points: { show: few, size: 8, fill: stroke } };
+  const common = { points: { show: few, size: 8, fill: stroke } };
   if (line.kind === 'dashed') {
     return { ...common, stroke, width: 1.5, dash: [5, 4] };
   }
-  if (line.kind === 'line') return { ...common, stroke, width: 2 };
   if (room / (length * bars) < BAR_WIDTH_MIN_PX)
     return { ...common, stroke, width: 1.5, fill: colour(`${line.colour}-soft`) };
   const width = GROUP_WIDTH / bars;
