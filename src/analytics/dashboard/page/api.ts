@@ -9,13 +9,10 @@ const TOKEN_KEY = 'kassa-token';
 export class ApiError extends Error {
   /** HTTP status; 0 where the server did not answer at all. */
   readonly status: number;
-  /** The contract's code; empty without an answer. */
-  readonly code: string;
 
-  constructor(status: number, code: string, message: string) {
+  constructor(status: number, message: string) {
     super(message);
     this.status = status;
-    this.code = code;
   }
 
   /** Nothing answers at the server's address. */
@@ -54,7 +51,7 @@ export async function get<Answer>(path: string, query: Query, signal: AbortSigna
   try {
     return parseExact(text) as Answer;
   } catch {
-    throw new ApiError(response.status, '', 'The answer of the server cannot be read.');
+    throw new ApiError(response.status, 'The answer of the server cannot be read.');
   }
 }
 
@@ -71,7 +68,7 @@ export async function getCsv(
   signal: AbortSignal,
 ): Promise<CsvPage> {
   const url = page === undefined ? address(path, query) : new URL(page, BASE);
-  if (url.origin !== BASE.origin) throw new ApiError(0, '', 'The next page is on another server.');
+  if (url.origin !== BASE.origin) throw new ApiError(0, 'The next page is on another server.');
   const response = await ask(url, 'text/csv', signal);
   const next = /<([^>]*)>;\s*rel="?next"?/.exec(response.headers.get('link') ?? '')?.[1];
   return { text: await read(response.text()), next };
@@ -105,18 +102,18 @@ async function read<T>(work: Promise<T>): Promise<T> {
     const { name } = error as Error;
     if (name === 'AbortError') throw error;
     if (name === 'TimeoutError') {
-      throw new ApiError(0, '', `The server did not answer within ${TIMEOUT_MS / 1000} seconds.`);
+      throw new ApiError(0, `The server did not answer within ${TIMEOUT_MS / 1000} seconds.`);
     }
-    throw new ApiError(0, '', 'The server cannot be reached.');
+    throw new ApiError(0, 'The server cannot be reached.');
   }
 }
 
 async function refusal(response: Response): Promise<ApiError> {
   const { status } = response;
   try {
-    const { code, detail, title } = (await response.json()) as Record<string, string | undefined>;
-    return new ApiError(status, code ?? '', detail ?? title ?? `The server answered ${status}.`);
+    const { detail, title } = (await response.json()) as Record<string, string | undefined>;
+    return new ApiError(status, detail ?? title ?? `The server answered ${status}.`);
   } catch {
-    return new ApiError(status, '', `The server answered ${status}.`);
+    return new ApiError(status, `The server answered ${status}.`);
   }
 }

@@ -1,5 +1,6 @@
 import { getCsv, type Query } from './api.js';
 import { h } from './dom.js';
+import type { Source } from './source.js';
 
 /** So many rows are put into one file; more than that is for the API. */
 const PAGES_MAX = 100;
@@ -20,8 +21,13 @@ export function fileName(...parts: readonly string[]): string {
   return `${parts.map((part) => part.replaceAll(/[^A-Za-z0-9._-]+/g, '-')).join('_')}.csv`;
 }
 
-/** A button that makes a file of what is on the page. */
-export function csvButton(what: string, make: () => { name: string; text: string }): HTMLButtonElement {
+/** A button that makes a file of what is on the page, once it is there. @param nameParts of the file's name */
+export function csvButton<T>(
+  what: string,
+  source: Source<T>,
+  nameParts: readonly string[],
+  text: (data: T) => string,
+): HTMLButtonElement {
   return h(
     'button',
     {
@@ -29,8 +35,8 @@ export function csvButton(what: string, make: () => { name: string; text: string
       class: 'button quiet',
       'aria-label': `Download ${what} as CSV`,
       onclick: () => {
-        const { name, text } = make();
-        save(name, text);
+        const { data } = source.state;
+        if (data !== undefined) save(fileName(...nameParts), text(data));
       },
     },
     'CSV',

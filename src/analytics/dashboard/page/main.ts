@@ -106,7 +106,7 @@ class App {
     refill(place('bar'), ...periodPicker(route, span, currencies, currency));
     this.#note(span.note);
     const { signal } = this.#showing;
-    this.#view = VIEWS[route.view]({ route, status, span, zone, currency, signal });
+    this.#view = VIEWS[route.view]({ route, span, zone, currency, signal });
     this.#put(this.#view.title, this.#view.trail, this.#view.element, moved);
     this.#asOf(status);
     this.#refreshed = performance.now();

@@ -2,15 +2,16 @@ import type { Anomalies, Balances, Overview, ProfitLoss, Top } from './answers.j
 import { get } from './api.js';
 import { type Buckets, bucketsOf } from './buckets.js';
 import { Chart, type Line } from './chart.js';
+import { csvText } from './csv.js';
 import { h } from './dom.js';
-import { csvButton, fileName } from './download.js';
+import { csvButton } from './download.js';
 import { headline } from './figures.js';
 import { approximate, count, decimalText, money, shortMoney, unitOf } from './money.js';
 import { panel } from './panel.js';
 import { salesChart } from './sales-chart.js';
 import { bar, shopsPanel } from './shops.js';
 import { Source } from './source.js';
-import { csvOf, table } from './table.js';
+import { table } from './table.js';
 import { addDays, dayOf, longDay, moment } from './times.js';
 import { linkTo, type Page, type View } from './view.js';
 
@@ -155,33 +156,12 @@ function topPanel(page: Page, source: Source<Top>): HTMLElement {
 
 function profitLossPanel(page: Page, source: Source<ProfitLoss>): HTMLElement {
   const chart = new Chart(page.signal);
-  const text = () => {
-    const data = source.state.data;
-    if (data === undefined) return '';
-    const amount = (name: string, at: 1 | 2 | 3) => ({
-      name: `${name} ${data.currency}`,
-      cell: () => '',
-      text: (row: ProfitLoss['days'][number]) => decimalText(row[at], data.currency),
-    });
-    return csvOf(
-      [
-        { name: 'day', cell: () => '', text: ([day]: ProfitLoss['days'][number]) => day },
-        amount('revenue', 1),
-        amount('expense', 2),
-        amount('profit', 3),
-      ],
-      data.days,
-    );
-  };
   return panel({
     title: 'Profit and loss',
     class: 'wide',
     source,
     actions: [
-      csvButton('profit and loss', () => ({
-        name: fileName('profit-loss', page.span.from, page.span.to),
-        text: text(),
-      })),
+      csvButton('profit and loss', source, ['profit-loss', page.span.from, page.span.to], profitLossCsv),
     ],
     show: ({ currency, days, totals, tz }) => {
       const line = (name: string, at: 1 | 2 | 3, colour: string): Line => ({
@@ -212,6 +192,13 @@ function profitLossPanel(page: Page, source: Source<ProfitLoss>): HTMLElement {
       });
     },
   });
+}
+
+function profitLossCsv({ currency, days }: ProfitLoss): string {
+  return csvText([
+    ['day', ...['revenue', 'expense', 'profit'].map((name) => `${name} ${currency}`)],
+    ...days.map(([day, ...amounts]) => [day, ...amounts.map((amount) => decimalText(amount, currency))]),
+  ]);
 }
 
 function anomaliesPanel(page: Page, source: Source<Anomalies>): HTMLElement {

@@ -2,14 +2,14 @@ import type { Bucketed, Overview } from './answers.js';
 import type { Buckets } from './buckets.js';
 import { Chart, type ChartData, type Line } from './chart.js';
 import { choices } from './choices.js';
+import { csvText } from './csv.js';
 import { h } from './dom.js';
-import { csvButton, fileName } from './download.js';
+import { csvButton } from './download.js';
 import type { Amount } from './exact-json.js';
 import { approximate, count, decimalText, money, shortMoney, unitOf } from './money.js';
 import { panel } from './panel.js';
 import { changed } from './route.js';
 import type { Source } from './source.js';
-import { csvOf } from './table.js';
 import { type BucketSize, bucketName, span } from './times.js';
 import type { Page } from './view.js';
 
@@ -25,7 +25,6 @@ type Measure = (typeof MEASURES)[number];
 
 const SIZE_NAMES: Readonly<Record<BucketSize, string>> = {
   minute: 'minute',
-  quarter: 'quarter of an hour',
   hour: 'hour',
   day: 'day',
   month: 'month',
@@ -79,13 +78,7 @@ export function salesChart(
     actions: [
       measures,
       sizes,
-      csvButton('sales over time', () => {
-        const { data } = source.state;
-        return {
-          name: fileName(name, 'sales', page.span.from, page.span.to),
-          text: data === undefined ? '' : salesCsv(data),
-        };
-      }),
+      csvButton('sales over time', source, [name, 'sales', page.span.from, page.span.to], salesCsv),
     ],
     show: (overview) => {
       const element = draw(overview);
@@ -127,23 +120,19 @@ function traded({ previous_totals: { count: number, net } }: Overview): boolean 
 }
 
 function salesCsv({ series, currency, period, tz }: Overview): string {
-  const amount = (name: string, at: 1 | 2 | 3 | 4) => ({
-    name: `${name} ${currency}`,
-    cell: () => '',
-    text: (bucket: Bucketed) => decimalText(bucket[at], currency),
-  });
-  const columns = [
-    { name: 'start', cell: () => '', text: ([start]: Bucketed) => start },
-    {
-      name: `${period.bucket} (${tz})`,
-      cell: () => '',
-      text: ([start]: Bucketed) => bucketName(start, period.bucket, tz),
-    },
-    amount('sales', 1),
-    amount('refunds', 2),
-    amount('net', 3),
-    amount('vat', 4),
-    { name: 'count', cell: () => '', text: (bucket: Bucketed) => String(bucket[5]) },
-  ];
-  return csvOf(columns, series);
+  const size = period.bucket;
+  return csvText([
+    [
+      'start',
+      `${size} (${tz})`,
+      ...['sales', 'refunds', 'net', 'vat'].map((name) => `${name} ${currency}`),
+      'count',
+    ],
+    ...series.map(([start, sales, refunds, net, vat, number]) => [
+      start,
+      bucketName(start, size, tz),
+      ...[sales, refunds, net, vat].map((amount) => decimalText(amount, currency)),
+      String(number),
+    ]),
+  ]);
 }

@@ -1,6 +1,6 @@
 import type { Figures, Overview, ShopFigures } from './answers.js';
 import { h, svg } from './dom.js';
-import { csvButton, fileName } from './download.js';
+import { csvButton } from './download.js';
 import type { Amount } from './exact-json.js';
 import { against } from './figures.js';
 import { count, decimalText, money, percent } from './money.js';
@@ -109,13 +109,9 @@ export function shopsPanel(page: Page, source: Source<Overview>): HTMLElement {
     source,
     empty: ({ shops }) => (shops.length === 0 ? 'No till has sold anything in this period.' : undefined),
     actions: [
-      csvButton('shops', () => {
-        const overview = source.state.data;
-        return {
-          name: fileName('shops', page.span.from, page.span.to),
-          text: overview === undefined ? '' : csvOf(columns(overview), overview.shops),
-        };
-      }),
+      csvButton('shops', source, ['shops', page.span.from, page.span.to], (overview) =>
+        csvOf(columns(overview), overview.shops),
+      ),
     ],
     show: (overview) =>
       table({ caption: `Shops, ${overview.currency}`, columns: columns(overview), rows: overview.shops }),
@@ -146,13 +142,9 @@ export function tillsPanel(page: Page, source: Source<Overview>, shop: string): 
     empty: (overview) =>
       tillsOf(overview).length === 0 ? 'No till of this shop has sold anything in this period.' : undefined,
     actions: [
-      csvButton('tills', () => {
-        const overview = source.state.data;
-        return {
-          name: fileName('tills', shop, page.span.from, page.span.to),
-          text: overview === undefined ? '' : csvOf(columns(overview), tillsOf(overview)),
-        };
-      }),
+      csvButton('tills', source, ['tills', shop, page.span.from, page.span.to], (overview) =>
+        csvOf(columns(overview), tillsOf(overview)),
+      ),
     ],
     show: (overview) =>
       table({

@@ -68,5 +68,5 @@ export class Source<T> {
 function asApiError(error: unknown): ApiError {
   if (error instanceof ApiError) return error;
   console.error(error);
-  return new ApiError(-1, '', `The page has a fault: ${(error as Error).message}`);
+  return new ApiError(-1, `The page has a fault: ${(error as Error).message}`);
 }

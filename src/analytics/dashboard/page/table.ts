@@ -22,7 +22,6 @@ export interface TableOptions<Row> {
   readonly rows: readonly Row[];
   /** Shown above the table; otherwise for screen readers alone. */
   readonly showCaption?: boolean;
-  readonly rowClass?: (row: Row) => string;
 }
 
 export function table<Row>({
@@ -30,7 +29,6 @@ export function table<Row>({
   columns,
   rows,
   showCaption = false,
-  rowClass,
 }: TableOptions<Row>): HTMLTableElement {
   return h(
     'table',
@@ -41,19 +39,15 @@ export function table<Row>({
       {},
       h('tr', {}, ...columns.map((column) => h('th', { scope: 'col', class: classOf(column) }, column.name))),
     ),
-    h('tbody', {}, ...rows.map((row) => tableRow(columns, row, rowClass?.(row)))),
+    h('tbody', {}, ...rows.map((row) => tableRow(columns, row))),
   );
 }
 
 /** Also for rows that come later. */
-export function tableRow<Row>(
-  columns: readonly Column<Row>[],
-  row: Row,
-  className?: string,
-): HTMLTableRowElement {
+export function tableRow<Row>(columns: readonly Column<Row>[], row: Row): HTMLTableRowElement {
   return h(
     'tr',
-    { class: className },
+    {},
     ...columns.map((column) =>
       column.head
         ? h('th', { scope: 'row', class: classOf(column) }, column.cell(row))

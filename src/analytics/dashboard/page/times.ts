@@ -54,19 +54,19 @@ export function longDay(day: Day): string {
 }
 
 /** `Sun 5 Dec`. */
-export function shortDay(day: Day, weekday = false): string {
+function shortDay(day: Day, weekday = false): string {
   return format('UTC', { day: 'numeric', month: 'short', ...(weekday && { weekday: 'short' }) }).format(
     new Date(day),
   );
 }
 
 /** `December 2010`. */
-export function longMonth(day: Day): string {
+function longMonth(day: Day): string {
   return format('UTC', { month: 'long', year: 'numeric' }).format(new Date(day));
 }
 
 /** `Dec` or, in January, `2011`. */
-export function shortMonth(day: Day): string {
+function shortMonth(day: Day): string {
   return day.slice(5, 7) === '01' ? day.slice(0, 4) : format('UTC', { month: 'short' }).format(new Date(day));
 }
 
@@ -100,7 +100,7 @@ export function dayRange(from: Day, to: Day): string {
   );
 }
 
-export type BucketSize = 'minute' | 'quarter' | 'hour' | 'day' | 'month';
+export type BucketSize = 'minute' | 'hour' | 'day' | 'month';
 
 /** A bucket named in full, for tooltips and tables. */
 export function bucketName(start: string, size: BucketSize, zone: string): string {
@@ -111,7 +111,7 @@ export function bucketName(start: string, size: BucketSize, zone: string): strin
 }
 
 /** A tick of a chart's axis of time: where, and what is written there. */
-export interface Tick {
+interface Tick {
   readonly index: number;
   readonly label: string;
 }

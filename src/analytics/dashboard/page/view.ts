@@ -1,11 +1,9 @@
-import type { Status } from './answers.js';
 import type { Span } from './period.js';
 import { addressOf, type Route, type ViewName } from './route.js';
 
 /** What every view is made with. */
 export interface Page {
   readonly route: Route;
-  readonly status: Status;
   readonly span: Span;
   /** In which days begin. */
   readonly zone: string;
