@@ -117,6 +117,16 @@ describe.skipIf(CHROMIUM === undefined)('the dashboard', () => {
       return found;
     }
 
+    /** The page is told that the books have grown, and asks again. */
+    async function tellGrowth(page: Page): Promise<void> {
+      await page.route('**/v1/analytics/live', async (route) => {
+        const response = await route.fetch();
+        const live = (await response.json()) as { sink: { cursor: number } };
+        const sink = { ...live.sink, cursor: live.sink.cursor + 1 };
+        await route.fulfill({ response, json: { ...live, sink } });
+      });
+    }
+
     function asked(path: string, accept = 'application/json'): Promise<Response> {
       return fetch(`${origin}/v1/analytics/${path}`, {
         headers: { authorization: `Bearer ${token}`, accept },
@@ -271,7 +281,7 @@ describe.skipIf(CHROMIUM === undefined)('the dashboard', () => {
         };`);
       const tip = page.locator('.tip').first();
       await page.locator('.plot').first().hover();
-      expect(await tip.textContent()).toContain(' 5 Dec 2010');
+      await expect.poll(() => tip.textContent(), { timeout: WAIT_MS }).toContain(' 5 Dec 2010');
 
       const tenDaysOn = (time: string) => new Date(Date.parse(time) + 10 * 86_400_000).toISOString();
       await page.route('**/v1/analytics/overview?*', async (route) => {
@@ -280,14 +290,7 @@ describe.skipIf(CHROMIUM === undefined)('the dashboard', () => {
         const series = overview.series.map(([start, ...figures]) => [tenDaysOn(start), ...figures]);
         await route.fulfill({ response, json: { ...overview, series } });
       });
-      await page.route('**/v1/analytics/live', async (route) => {
-        const response = await route.fetch();
-        const live = (await response.json()) as { sink: { cursor: number } };
-        await route.fulfill({
-          response,
-          json: { ...live, sink: { ...live.sink, cursor: live.sink.cursor + 1 } },
-        });
-      });
+      await tellGrowth(page);
       await expect.poll(labels, { timeout: WAIT_MS }).toContain('15 Dec');
       await expect.poll(() => tip.textContent(), { timeout: WAIT_MS }).toContain(' 15 Dec 2010');
 
@@ -296,6 +299,26 @@ describe.skipIf(CHROMIUM === undefined)('the dashboard', () => {
       await page.setViewportSize({ width: 390, height: 844 });
       await expect.poll(labels, { timeout: WAIT_MS }).toContain('15 Dec');
       expect(new Set(await labels()).size).toBeLessThan(wide / 2);
+      expect(complaints).toEqual([]);
+    });
+
+    it('begins a new day when the zone of the books does', async () => {
+      const { page, complaints } = await visit(browser, origin);
+      let newest = '2010-12-06T04:30:00Z';
+      await page.route('**/v1/analytics/status', async (route) => {
+        const response = await route.fetch();
+        const status = (await response.json()) as object;
+        const json = { ...status, tz: 'America/New_York', last_effective_at: newest };
+        await route.fulfill({ response, json });
+      });
+      await page.goto(`${origin}/dashboard#token=${token}&`);
+      await settled(page);
+      expect(await page.getByLabel('Last day').inputValue()).toBe('2010-12-05');
+      newest = '2010-12-06T05:30:00Z';
+      await tellGrowth(page);
+      await expect
+        .poll(() => page.getByLabel('Last day').inputValue(), { timeout: WAIT_MS })
+        .toBe('2010-12-06');
       expect(complaints).toEqual([]);
     });
 

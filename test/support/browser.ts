@@ -48,8 +48,12 @@ export async function visit(
     locale: 'en-GB',
     ...options,
   });
-  onTestFinished(() => context.close());
   const page = await context.newPage();
+  onTestFinished(async () => {
+    // The page may be asking still: an answer under way is for nobody then.
+    await page.unrouteAll({ behavior: 'ignoreErrors' });
+    await context.close();
+  });
   const complaints: string[] = [];
   page.on('pageerror', ({ message }) => complaints.push(message));
   page.on('console', (message) => {

@@ -13,7 +13,7 @@ import { signIn } from './sign-in.js';
 import { statementView } from './statement.js';
 import { currentTheme, setTheme, THEMES } from './theme.js';
 import { tillView } from './till.js';
-import { clock, moment } from './times.js';
+import { clock, dayOf, moment } from './times.js';
 import type { Page, View } from './view.js';
 
 /*
@@ -280,7 +280,7 @@ const THEME_PATHS = {
 
 /** What of the status the page's frame is made of. */
 function frame({ currencies, last_effective_at, tz }: Status): string {
-  const day = last_effective_at == null ? '' : last_effective_at.slice(0, 10);
+  const day = last_effective_at == null ? '' : dayOf(last_effective_at, tz);
   return [tz, day, ...currencies.map(({ currency }) => currency)].join(' ');
 }
 
