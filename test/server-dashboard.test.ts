@@ -263,8 +263,15 @@ describe.skipIf(CHROMIUM === undefined)('the dashboard', () => {
       };
       const net = sum((line) => line.net);
       expect(total(await save('sales over time'), 'net GBP')).toBe(net);
-      expect(total(await save('shops'), 'Net sales')).toBe(net);
+      const shops = await save('shops');
+      expect(total(shops, 'Net sales')).toBe(net);
+      expect(total(shops, 'Sales and refunds')).toBe(BigInt(lines.length));
       expect(total(await save('profit and loss'), 'profit GBP')).toBe(net);
+
+      const panel = page.locator('.panel', { has: page.getByRole('heading', { name: 'Profit and loss' }) });
+      await panel.locator('summary').click();
+      expect(await panel.locator('.legend').textContent()).toContain(pounds(net));
+      expect(await panel.locator('thead th').allTextContents()).toEqual(['Day (UTC)', 'Profit']);
     });
 
     it('moves its chart on with the time, and fits its labels to the room', async () => {

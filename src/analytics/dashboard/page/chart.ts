@@ -7,6 +7,8 @@ import uPlot from './uplot.js';
 /** One figure over time. */
 export interface Line {
   readonly name: string;
+  /** Beside the name in the legend, such as the sum. */
+  readonly more?: string;
   /** A colour of the style sheet, such as `--sales`. */
   readonly colour: string;
   /** bars stand side by side; dashed is for what is only compared with. */
@@ -31,6 +33,8 @@ export interface ChartData {
 
 /** Narrower bars would be hairs: a filled line is drawn instead. */
 const BAR_WIDTH_MIN_PX = 2;
+/** Wider ones would be slabs: a single day's. */
+const BAR_WIDTH_MAX_PX = 120;
 const TICK_WIDTH_PX = 68;
 const DIGIT_PX = 7;
 const GROUP_WIDTH = 0.78;
@@ -89,8 +93,8 @@ export class Chart {
     this.#data = data;
     this.#plot.setAttribute('aria-label', `${data.summary} Arrow keys read single values.`);
     this.#legend.replaceChildren(
-      ...data.lines.map(({ name, colour: of, kind }) =>
-        h('li', { class: `key key-${kind} ${of.slice(2)}` }, name),
+      ...data.lines.map(({ name, more, colour: of, kind }) =>
+        h('li', { class: `key key-${kind} ${of.slice(2)}` }, more === undefined ? name : `${name} ${more}`),
       ),
     );
     this.#draw(false);
@@ -272,7 +276,7 @@ function seriesOf(line: Line, place: number, bars: number, length: number, room:
   }
   if (room / (length * bars) < BAR_WIDTH_MIN_PX)
     return { ...common, stroke, width: 1.5, fill: colour(`${line.colour}-soft`) };
-  const width = GROUP_WIDTH / bars;
+  const width = Math.min(GROUP_WIDTH / bars, (BAR_WIDTH_MAX_PX * length) / room);
   return {
     ...common,
     points: { show: false },
@@ -282,7 +286,7 @@ function seriesOf(line: Line, place: number, bars: number, length: number, room:
       disp: {
         x0: {
           unit: 1,
-          values: (plot) => (plot.data[0] as number[]).map((x) => x - GROUP_WIDTH / 2 + place * width),
+          values: (plot) => (plot.data[0] as number[]).map((x) => x + (place - bars / 2) * width),
         },
         size: { unit: 1, values: (plot) => (plot.data[0] as number[]).map(() => width * 0.94) },
       },

@@ -165,7 +165,8 @@ function profitLossPanel(page: Page, source: Source<ProfitLoss>): HTMLElement {
     ],
     show: ({ currency, days, totals, tz }) => {
       const line = (name: string, at: 1 | 2 | 3, colour: string): Line => ({
-        name: `${name} ${money(totals[name.toLowerCase() as 'revenue'], currency)}`,
+        name,
+        more: money(totals[name.toLowerCase() as 'revenue'], currency),
         colour,
         kind: 'bars',
         values: days.map((day) => approximate(day[at], currency)),
@@ -181,7 +182,7 @@ function profitLossPanel(page: Page, source: Source<ProfitLoss>): HTMLElement {
             ? [
                 {
                   ...line('Profit', 3, '--profit'),
-                  name: `Profit ${money(totals.profit, currency)}, no expenses`,
+                  more: `${money(totals.profit, currency)}, no expenses`,
                 },
               ]
             : [line('Revenue', 1, '--sales'), line('Expense', 2, '--refunds'), line('Profit', 3, '--profit')],
@@ -212,7 +213,7 @@ function anomaliesPanel(page: Page, source: Source<Anomalies>): HTMLElement {
         'ul',
         { class: 'events' },
         ...anomalies.map((anomaly) => {
-          const { account, effective_at, amount, currency, score, lsn, reason } = anomaly;
+          const { account, transaction, effective_at, amount, currency, score, lsn, reason } = anomaly;
           const day = dayOf(effective_at, tz);
           return h(
             'li',
@@ -232,7 +233,11 @@ function anomaliesPanel(page: Page, source: Source<Anomalies>): HTMLElement {
               h('span', { class: 'event-amount' }, money(amount, currency)),
             ),
             h('p', { class: 'event-detail' }, unusual(anomaly)),
-            h('p', { class: 'event-time' }, `${moment(effective_at, tz)} \u00b7 score ${score.toFixed(1)}`),
+            h(
+              'p',
+              { class: 'event-time' },
+              `${moment(effective_at, tz)} \u00b7 ${transaction} \u00b7 score ${score.toFixed(1)}`,
+            ),
           );
         }),
       ),

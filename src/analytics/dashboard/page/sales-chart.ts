@@ -107,7 +107,7 @@ function chartData(overview: Overview, measure: Measure): ChartData {
         ? [{ name: 'Period before', colour: '--before', kind: 'dashed' as const, ...line(previous_series) }]
         : []),
     ],
-    yLabel: isCount ? 'Sales' : unitOf(currency),
+    yLabel: isCount ? 'Sales and refunds' : unitOf(currency),
     xLabel: `Time (${tz})`,
     axis: isCount ? (value) => count(value) : (value) => shortMoney(value, currency),
     summary: `${measure.name} by ${SIZE_NAMES[period.bucket]}, ${span(period.from, period.to, tz)}.`,

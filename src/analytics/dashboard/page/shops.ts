@@ -52,7 +52,7 @@ function figureColumns<Row extends Figures>(currency: string, most: Amount): Col
     },
     amount('VAT', ({ vat }) => vat, 'medium'),
     {
-      name: 'Sales',
+      name: 'Sales and refunds',
       figure: true,
       leave: 'small',
       cell: (row) => count(row.count),
