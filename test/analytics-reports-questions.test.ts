@@ -2,6 +2,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { AccountInput, TransactionInput } from '../engine/types.js';
 import { toCsv } from '../src/analytics/reports/csv.js';
 import { faultOf } from '../src/analytics/reports/faults.js';
+import { Reports } from '../src/analytics/reports/reports.js';
 import { REPORT_PATHS } from '../src/analytics/reports/routes.js';
 import { decodeJson } from '../src/gateway/json.js';
 import type { Session } from '../src/session.js';
@@ -177,6 +178,40 @@ describe('an answer', () => {
     await analytics.delivered();
     const { balance, as_of_lsn } = await waiting;
     expect([balance, as_of_lsn >= lsn]).toEqual([701, true]);
+  });
+
+  it('of status is of what the question waited for', async () => {
+    const lsn = analytics.ledger.stats().lsn + 1;
+    const waiting = analytics.get(TENANT, `status?min_lsn=${lsn}`);
+    await sell('s5', 1, '2024-05-01T00:00:00.000Z');
+    await analytics.delivered();
+    const { as_of_lsn, cursor } = await waiting;
+    expect([as_of_lsn >= lsn, cursor >= lsn]).toEqual([true, true]);
+  });
+
+  it('names the commit time of its own LSN, whatever comes in meanwhile', async () => {
+    const { database, sink } = analytics;
+    let lsn = sink.cursor().lsn;
+    const reports = new Reports({
+      ...{ database, sqlDatabase: undefined, zone: 'UTC' },
+      sink: {
+        status: () => sink.status(),
+        cursor: () => ({ lsn: ++lsn, timeMs: lsn * 1000 }),
+        reached: async () => true,
+        resume: () => {},
+      },
+      durableLsn: () => lsn,
+      onTiming: () => {},
+      log: () => {},
+    });
+    const question = { type: 'ask', id: 1, tenant: TENANT, who: 'ann', method: 'GET', query: '' } as const;
+    for (const report of ['balances', 'status']) {
+      const path = `analytics/${report}`;
+      const answer = await reports.answer({ ...question, path }, new AbortController().signal);
+      if (!answer.ok) throw new Error(answer.refusal.detail);
+      const { as_of, as_of_lsn } = JSON.parse(answer.body) as { as_of: string; as_of_lsn: number };
+      expect(Date.parse(as_of)).toBe(as_of_lsn * 1000);
+    }
   });
 
   it('is not ready when that does not come within ten seconds', { timeout: 30_000 }, async () => {

@@ -642,33 +642,8 @@ describe('tables that are not what they should be', () => {
     log.timeMs = Date.now();
     shop.sell(20n);
     log.flush();
-    const ask = async (ttlDays: number, path: string, query: string, engine?: EngineBalance) => {
-      const sink = watchedSink(data, database, ttlDays);
-      sink.durable(log.lsn);
-      await stateOf(sink, 'running');
-      expect(await sink.reached(log.lsn, 30_000)).toBe(true);
-      const reports = new Reports({
-        ...{ database, sqlDatabase: undefined, zone: 'UTC', sink },
-        durableLsn: () => log.lsn,
-        onTiming: () => undefined,
-        log: () => undefined,
-      });
-      const question = {
-        type: 'ask',
-        id: 1,
-        tenant: 'shop',
-        who: 'ann',
-        method: 'GET',
-        path,
-        query,
-      } as const;
-      const answer = await reports.answer(
-        { ...question, ...(engine !== undefined && { engine }) },
-        new AbortController().signal,
-      );
-      await sink.close();
-      return answer.ok ? (JSON.parse(answer.body) as object) : answer.refusal;
-    };
+    const ask = (ttlDays: number, path: string, query: string, engine?: EngineBalance) =>
+      report({ data, database, log, ttlDays }, path, query, engine);
     const balance = 'analytics/accounts/till/balance';
     expect(await ask(0, balance, 'basis=committed')).toMatchObject({ balance: 120 });
     expect(await ask(30, balance, '')).toMatchObject({ balance: 120 });
@@ -684,4 +659,102 @@ describe('tables that are not what they should be', () => {
     ).toMatchObject({ equal: true, difference: 0 });
     log.close();
   });
+
+  it('are still counted to the minute in reports once they went after their days', async () => {
+    const data = temporaryDirectory();
+    const log = new MadeLog(data, Date.now() - 40 * 86_400_000);
+    const database = await embedded(data);
+    const shop = new Shop(log);
+    shop.sell(1200n, { effectiveAt: Date.parse('2020-01-01T10:05:00Z') });
+    shop.sell(30n, { effectiveAt: Date.parse('2020-01-01T10:14:00Z') });
+    shop.sell(4n, { effectiveAt: Date.parse('2020-01-01T10:14:30Z') });
+    log.flush();
+    log.timeMs = Date.now();
+    const recent = log.timeMs - 86_400_000;
+    shop.sell(50_000n, { effectiveAt: recent });
+    log.flush();
+    const ask = (path: string, query: string) =>
+      report({ data, database, log, ttlDays: 30 }, path, query) as Promise<Record<string, unknown>>;
+    await ask('analytics/balances', '');
+    await database.command('OPTIMIZE TABLE postings FINAL');
+    expect(await database.rows('SELECT sum(amount), count() FROM postings')).toEqual([['100000', '2']]);
+    const at = async (time: string) => {
+      const query = `at=${time}`;
+      const { types } = (await ask('analytics/balances', query)) as {
+        types: readonly { type: string; balance: number }[];
+      };
+      const { balance } = await ask('analytics/accounts/till/balance', query);
+      const { accounts } = (await ask('analytics/accounts', `${query}&type=asset`)) as {
+        accounts: readonly { balance: number }[];
+      };
+      const figures = [types.find(({ type }) => type === 'asset')?.balance ?? 0, balance];
+      return [...figures, accounts[0]!.balance];
+    };
+    const thrice = (figure: number) => [figure, figure, figure];
+    expect(await at('2020-01-01T10:04:59.999Z')).toEqual(thrice(0));
+    expect(await at('2020-01-01T10:13:59.999Z')).toEqual(thrice(1200));
+    // Within a minute there is all of it, or nothing.
+    for (const time of ['10:14:00Z', '10:14:15Z', '10:14:59.999Z', '10:17:00Z']) {
+      expect(await at(`2020-01-01T${time}`)).toEqual(thrice(1234));
+    }
+    // What is younger than the days is there to the millisecond.
+    expect(await at(new Date(recent - 1).toISOString())).toEqual(thrice(1234));
+    expect(await at(new Date(recent).toISOString())).toEqual(thrice(51_234));
+    const sales = async (from: string, to: string) => {
+      const query = `from=2020-01-01T${from}&to=2020-01-01T${to}`;
+      const { totals } = await ask('analytics/profit-loss', query);
+      return (totals as { revenue: number }).revenue;
+    };
+    // Two spans that touch have everything once.
+    expect(await sales('10:00:00Z', '10:14:15Z')).toBe(1234);
+    expect(await sales('10:14:15Z', '11:00:00Z')).toBe(0);
+    expect(await sales('10:05:00Z', '10:14:00Z')).toBe(1200);
+    expect(await sales('10:14:00Z', '11:00:00Z')).toBe(34);
+    expect(await ask('analytics/status', '')).toMatchObject({
+      first_effective_at: '2020-01-01T10:00:00.000Z',
+      last_effective_at: new Date(recent).toISOString(),
+    });
+    log.close();
+  });
 });
+
+interface Delivered {
+  readonly data: string;
+  readonly database: Database;
+  readonly log: MadeLog;
+  readonly ttlDays: number;
+}
+
+/** What a report answers, or why not, once all of the log has come in. */
+async function report(
+  { data, database, log, ttlDays }: Delivered,
+  path: string,
+  query: string,
+  engine?: EngineBalance,
+): Promise<object> {
+  const sink = watchedSink(data, database, ttlDays);
+  sink.durable(log.lsn);
+  await stateOf(sink, 'running');
+  expect(await sink.reached(log.lsn, 30_000)).toBe(true);
+  const reports = new Reports({
+    ...{ database, sqlDatabase: undefined, zone: 'UTC', sink },
+    durableLsn: () => log.lsn,
+    onTiming: () => undefined,
+    log: () => undefined,
+  });
+  const question = {
+    type: 'ask',
+    id: 1,
+    tenant: 'shop',
+    who: 'ann',
+    method: 'GET',
+    path,
+    query,
+  } as const;
+  const answer = await reports.answer(
+    { ...question, ...(engine !== undefined && { engine }) },
+    new AbortController().signal,
+  );
+  await sink.close();
+  return answer.ok ? (JSON.parse(answer.body) as object) : answer.refusal;
+}

@@ -50,10 +50,11 @@ export async function checkTables(database: Database): Promise<readonly Differen
   return differences;
 }
 
-/** What may have expired: all LSNs up to the end of a batch, all months up to one (as toYYYYMM). */
+/** What may have expired: all LSNs up to the end of a batch, all months up to one (as toYYYYMM), all commits up to a time (s; 0: none). */
 export interface Expired {
   readonly lsn: bigint;
   readonly month: number;
+  readonly time: number;
 }
 
 export async function expiredUpTo(database: Pick<Database, 'rows'>): Promise<Expired> {
@@ -62,7 +63,7 @@ export async function expiredUpTo(database: Pick<Database, 'rows'>): Promise<Exp
     'SELECT count(), toUnixTimestamp(max(toDateTime(until) - days * 86400)) FROM (SELECT days, leadInFrame(since, 1, now64(3)) OVER ' +
       '(ORDER BY since ROWS BETWEEN UNBOUNDED PRECEDING AND UNBOUNDED FOLLOWING) AS until FROM retention) WHERE days > 0',
   );
-  if (Number(span![0]) === 0) return { lsn: 0n, month: 0 };
+  if (Number(span![0]) === 0) return { lsn: 0n, month: 0, time: 0 };
   const cutoff = Number(span![1]) + EXPIRY_SLACK_S;
   // The first batch that is not old as a whole may be so in part.
   const [row] = await database.rows(
@@ -70,5 +71,5 @@ export async function expiredUpTo(database: Pick<Database, 'rows'>): Promise<Exp
       "(SELECT last_lsn, toDateTime64({cutoff:Int64}, 3, 'UTC') AS time, committed_at > time AS young FROM batches)",
     { cutoff },
   );
-  return { lsn: BigInt(row![0] as string), month: Number(row![1]) };
+  return { lsn: BigInt(row![0] as string), month: Number(row![1]), time: cutoff };
 }

@@ -7,7 +7,7 @@ import { type Asked, big, iso, msOf, normal, type Report } from './asked.js';
 import { anyCurrency } from './currencies.js';
 import { roundedQuotient } from './figures.js';
 import { both, equal, where } from './filters.js';
-import { accountSource, bucketStart, rawRange, timeColumn } from './source.js';
+import { accountSource, bucketStart, inMinutes, rawRange, timeColumn } from './source.js';
 import { openSpan, untilAt } from './spans.js';
 
 /** What an account had at a moment, and what was reserved then. */
@@ -16,7 +16,7 @@ export async function balanceAt(asked: Asked): Promise<Report> {
   const account = await accountOf(asked);
   const words = both(anyCurrency(asked), asked.filters.others);
   const filter = both(equal('account', account.id), words);
-  const rows = accountSource(asked, [span], {
+  const rows = accountSource(asked, [inMinutes(asked, span)], {
     filter,
     columns: SIDES,
     detailed: words.conditions.length > 0,

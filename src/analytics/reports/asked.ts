@@ -17,11 +17,13 @@ export interface Asked {
   readonly basis: Basis;
   /** Nothing above it counts with the basis `committed`; all up to it counts with either. */
   readonly lsn: number;
+  /** When `lsn` was committed, or the tenant's newest record up to it with the basis `committed`; 0: nothing has come in. */
+  readonly asOfMs: number;
   /** Now; with the basis `committed`, the commit time of `lsn`, so that a repeated question has the same span. */
   readonly nowMs: number;
   readonly zone: Zone;
-  /** Some have been dropped after their days. */
-  readonly mayLackPostings: boolean;
+  /** Postings that were committed before may have been dropped after their days (ms); undefined: all are there. */
+  readonly lackingBefore: number | undefined;
   /** All rows of a SELECT over the tenant's rows: `{tenant:String}` is given. */
   rows(sql: string, params?: Params): Promise<readonly Row[]>;
   command(sql: string, params: Params): Promise<void>;

@@ -3,7 +3,7 @@ import { type Asked, big, iso, msOf, normal, optional, type Report } from './ask
 import { anyCurrency } from './currencies.js';
 import { readCursor, writeCursor } from './cursor.js';
 import { both, equal, type Filter, inGroup, startsWith, where } from './filters.js';
-import { accountSource, rawRange, timeColumn } from './source.js';
+import { accountSource, inMinutes, rawRange, timeColumn } from './source.js';
 import { openSpan, untilAt } from './spans.js';
 
 const LIMIT_MAX = 1_000;
@@ -40,7 +40,7 @@ export async function accounts(asked: Asked): Promise<Report> {
   };
   const [sums, times] = await Promise.all([
     asked.rows(
-      `SELECT account, sum(debits), sum(credits) FROM ${accountSource(asked, [span], { filter: some, columns: ['account', 'debits', 'credits'] })} GROUP BY account`,
+      `SELECT account, sum(debits), sum(credits) FROM ${accountSource(asked, [inMinutes(asked, span)], { filter: some, columns: ['account', 'debits', 'credits'] })} GROUP BY account`,
       some.params,
     ),
     asked.rows(

@@ -1,6 +1,6 @@
 import type { Refusal } from '../../../engine/types.js';
 import { encodeJson } from '../../gateway/json.js';
-import { expiredUpTo } from '../checks.js';
+import { type Expired, expiredUpTo } from '../checks.js';
 import type { Database, Params } from '../database.js';
 import type { Answer, Question } from '../messages.js';
 import { runQuery } from '../query/query.js';
@@ -53,7 +53,7 @@ const STATUS_PARAMETERS = new Set(['min_lsn', 'tz']);
 
 /** Answers questions out of ClickHouse. Each sees the rows of its tenant alone. */
 export class Reports {
-  private expiry: { readonly askedAtMs: number; readonly lsn: Promise<bigint> } | undefined;
+  private expiry: { readonly askedAtMs: number; readonly found: Promise<Expired> } | undefined;
 
   constructor(private readonly options: ReportsOptions) {}
 
@@ -100,13 +100,12 @@ export class Reports {
   }
 
   private envelope(asked: Asked, body: Report['body']): Body {
-    const { lsn, nowMs, basis, zone } = asked;
-    const asOf = basis === 'committed' ? nowMs : this.options.sink.cursor().timeMs;
+    const { lsn, asOfMs, basis, zone } = asked;
     return {
       contentType: JSON_TYPE,
       body: encodeJson({
         as_of_lsn: lsn,
-        as_of: asOf === 0 ? null : iso(asOf),
+        as_of: moment(asOfMs),
         basis,
         tz: zone.name,
         ...body,
@@ -122,7 +121,7 @@ export class Reports {
     signal: AbortSignal,
   ): Promise<Asked> {
     const parameters = new Parameters(question.query, known);
-    const zone = new Zone(parameters.text('tz') ?? this.options.zone);
+    const zone = this.zoneOf(parameters);
     const atLsn = readAtLsn(parameters, known);
     const given = parameters.choice('basis', BASES);
     const basis = given ?? (atLsn === undefined ? 'effective' : 'committed');
@@ -133,19 +132,25 @@ export class Reports {
     const least = parameters.integer('min_lsn', 0, Number.MAX_SAFE_INTEGER) ?? 0;
     const filters = readFilters(parameters);
     await this.reach(Math.max(least, asOf ?? 0, atLsn ?? 0, question.engine?.lsn ?? 0));
-    const expired = await this.expiredUpTo();
-    if (basis === 'committed' && expired > 0n) throw postingsAreGone(expired);
-    const lsn = Math.min(...[asOf, atLsn, this.options.sink.cursor().lsn].filter((n) => n !== undefined));
+    const expired = await this.expired();
+    if (basis === 'committed' && expired.lsn > 0n) throw postingsAreGone(expired.lsn);
+    const cursor = this.options.sink.cursor();
+    const lsn = Math.min(...[asOf, atLsn, cursor.lsn].filter((n) => n !== undefined));
     const { database } = this.options;
     const rows: Asked['rows'] = (sql: string, params?: Params) =>
       database.rows(sql, { tenant: question.tenant, ...params }, { settings: LIMITS, signal });
     const command = (sql: string, params: Params) =>
       database.command(sql, { tenant: question.tenant, ...params });
-    const nowMs = basis === 'committed' ? await commitTime(rows, lsn) : Date.now();
+    const asOfMs = basis === 'committed' ? await commitTime(rows, lsn) : cursor.timeMs;
+    const nowMs = basis === 'committed' ? asOfMs : Date.now();
     return {
-      ...{ question, id, parameters, filters, basis, lsn, nowMs, zone, rows, command },
-      mayLackPostings: expired > 0n,
+      ...{ question, id, parameters, filters, basis, lsn, asOfMs, nowMs, zone, rows, command },
+      lackingBefore: expired.lsn > 0n ? expired.time * 1000 : undefined,
     };
+  }
+
+  private zoneOf(parameters: Parameters): Zone {
+    return new Zone(parameters.text('tz') ?? this.options.zone);
   }
 
   /** @throws {ReportError} not_ready, when the LSN does not come in in time */
@@ -160,38 +165,38 @@ export class Reports {
     );
   }
 
-  /** Up to which LSN postings may have been dropped after their days. Days are long: it is looked up now and then. */
-  private expiredUpTo(): Promise<bigint> {
+  /** Which postings may have been dropped after their days. Days are long: it is looked up now and then. */
+  private expired(): Promise<Expired> {
     const now = performance.now();
     if (this.expiry === undefined || now - this.expiry.askedAtMs > EXPIRY_MS) {
-      const lsn = expiredUpTo(this.options.database).then((expired) => expired.lsn);
-      this.expiry = { askedAtMs: now, lsn };
-      lsn.catch(() => {
+      const found = expiredUpTo(this.options.database);
+      this.expiry = { askedAtMs: now, found };
+      found.catch(() => {
         this.expiry = undefined;
       });
     }
-    return this.expiry.lsn;
+    return this.expiry.found;
   }
 
   /** How the sink stands, whether ClickHouse answers or not. */
   private async status(question: Question, signal: AbortSignal): Promise<Body> {
-    const { state, reason, lagLsns, lagSeconds, rowsPerSecond } = this.options.sink.status();
-    const { lsn, timeMs } = this.options.sink.cursor();
+    const { sink } = this.options;
+    const zone = this.zoneOf(new Parameters(question.query, STATUS_PARAMETERS));
     let more: object = { first_effective_at: null, last_effective_at: null, currencies: [] };
-    let tz = this.options.zone;
-    if (state !== 'starting') {
+    if (sink.status().state !== 'starting') {
       try {
-        const asked = await this.ask(question, '', STATUS_PARAMETERS, signal);
-        tz = asked.zone.name;
-        more = await extent(asked);
+        more = await extent(await this.ask(question, '', STATUS_PARAMETERS, signal));
       } catch (error) {
         if (faultOf(error)?.code !== 'not_ready') throw error;
       }
     }
+    // As it stands now: the question may have waited.
+    const { state, reason, lagLsns, lagSeconds, rowsPerSecond } = sink.status();
+    const { lsn, timeMs } = sink.cursor();
     return {
       contentType: JSON_TYPE,
       body: encodeJson({
-        ...{ as_of_lsn: lsn, as_of: timeMs === 0 ? null : iso(timeMs), basis: 'effective', tz },
+        ...{ as_of_lsn: lsn, as_of: moment(timeMs), basis: 'effective', tz: zone.name },
         ...{ state, reason, cursor: lsn, durable_lsn: this.options.durableLsn() },
         ...{ lag_lsns: lagLsns, lag_seconds: lagSeconds, rows_per_second: rowsPerSecond },
         ...more,
@@ -205,8 +210,7 @@ export class Reports {
     await this.reach(0);
     const { lsn, timeMs } = this.options.sink.cursor();
     const answer = await runQuery({ database: this.options.sqlDatabase, tenant, body, signal });
-    const asOf = timeMs === 0 ? null : iso(timeMs);
-    return { contentType: JSON_TYPE, body: encodeJson({ as_of_lsn: lsn, as_of: asOf, ...answer }) };
+    return { contentType: JSON_TYPE, body: encodeJson({ as_of_lsn: lsn, as_of: moment(timeMs), ...answer }) };
   }
 
   private resume(): Body {
@@ -233,6 +237,11 @@ function postingsAreGone(lsn: bigint): ReportError {
     `postings up to LSN ${lsn} may have been dropped (--analytics-ttl-days): ask by effective time`,
     '/basis',
   );
+}
+
+/** A commit time as it is answered: none before anything has come in. */
+function moment(ms: number): string | null {
+  return ms === 0 ? null : iso(ms);
 }
 
 /** `at=lsn:N`. */

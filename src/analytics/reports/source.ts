@@ -4,7 +4,8 @@ import { TIME_MAX, TIME_MIN } from './parameters.js';
 
 /*
  * Where a report's figures come from. By effective time, a span is covered from the coarsest sums whose buckets fit, its ragged ends by finer ones,
- * and what is left by postings themselves, so that it is exact to the millisecond. By commit, postings are read up to an LSN.
+ * and what is left by postings themselves, so that it is exact to the millisecond. By commit, postings are read up to an LSN. Where postings have
+ * gone after their days, a minute that an end lies in counts as a whole with what is before that end: see inMinutes.
  *
  * Whatever the tables, a source has the column time (of the bucket or posting) and those below. Sums are added up only when parts are merged:
  * always take sum() of them.
@@ -61,11 +62,12 @@ const MS = { minute: 60_000, quarter: 900_000, hour: 3_600_000, day: 86_400_000 
 /** A subquery, in parentheses. The filter's parameters and `{tenant}` go with it. */
 export function source(asked: Asked, span: Span, { filter, starts = [] }: SourceOptions): string {
   if (asked.basis === 'committed') return committed(asked, [span], filter, ALL);
-  const whole = clamp(span);
+  const whole = clamp(inMinutes(asked, span));
   const inner = starts.filter((start) => whole.from === undefined || start > whole.from);
-  // Sums by minute begin with the account: over all accounts they are taken where nothing coarser will do.
+  // Sums by minute begin with the account: over all accounts they are taken where nothing coarser will do, or postings have gone.
   const fitting = TIERS.filter((tier) => inner.every((start) => floor(tier, start) === start)).reverse();
-  const tiers = fitting.length > 1 ? fitting.filter((tier) => tier !== 'minute') : fitting;
+  const isCoarse = fitting.length > 1 && asked.lackingBefore === undefined;
+  const tiers = isCoarse ? fitting.filter((tier) => tier !== 'minute') : fitting;
   return union(cover(whole, tiers), filter, ALL);
 }
 
@@ -85,18 +87,24 @@ export function accountSource(
   { filter, columns, detailed = false }: AccountSourceOptions,
 ): string {
   if (asked.basis === 'committed') return committed(asked, spans, filter, columns);
+  const mayLackPostings = asked.lackingBefore !== undefined;
   // Where postings have gone after their days, sums by the minute are the next best; otherwise there are about as many of either.
   const tiers: readonly Tier[] = detailed ? ['month', 'day', 'hour', 'minute'] : ['hour', 'minute'];
-  const pieces = spans.flatMap((span) =>
-    cover(clamp(span), asked.mayLackPostings || detailed ? tiers : ['hour']),
-  );
+  const pieces = spans.flatMap((span) => cover(clamp(span), mayLackPostings || detailed ? tiers : ['hour']));
   const tableOf = ({ table }: Piece): Piece['table'] => {
     if (detailed) return table;
     if (table === 'hour') return 'account';
-    return asked.mayLackPostings ? table : 'postings';
+    return mayLackPostings ? table : 'postings';
   };
   const placed = pieces.map((piece) => ({ ...piece, table: tableOf(piece) }));
   return union(placed, filter, columns);
+}
+
+/** The span with ends on whole minutes, the next ones, where postings may have gone: what sums cannot tell apart is on one side. */
+export function inMinutes({ lackingBefore = Number.NEGATIVE_INFINITY }: Asked, { from, to }: Span): Span {
+  const settled = (ms: number | undefined) =>
+    ms === undefined || ms >= lackingBefore ? ms : ceil('minute', ms);
+  return { from: settled(from), to: settled(to) };
 }
 
 function committed(asked: Asked, spans: readonly Span[], filter: Filter, columns: readonly Column[]): string {

@@ -15,7 +15,10 @@ export async function extent(asked: Asked): Promise<Report['body']> {
   return { first_effective_at: first, last_effective_at: last, currencies };
 }
 
-/** The first or last posting: its quarter and accounts are at an end of the sums, and lead to the posting itself. */
+/**
+ * The first or last posting: its quarter and accounts are at an end of the sums, and lead to the posting itself. Where it has gone after its days, its
+ * quarter's start.
+ */
 async function end(asked: Asked, best: 'min' | 'max', order: 'ASC' | 'DESC'): Promise<string | null> {
   const [found] = await asked.rows(
     'SELECT toUnixTimestamp64Milli(bucket) FROM sums_quarter WHERE tenant = {tenant:String} AND count > 0 ' +
@@ -24,9 +27,9 @@ async function end(asked: Asked, best: 'min' | 'max', order: 'ASC' | 'DESC'): Pr
   if (found === undefined) return null;
   const start = msOf(found[0]);
   const [row] = await asked.rows(
-    `SELECT toUnixTimestamp64Milli(${best}(effective_at)) FROM postings WHERE tenant = {tenant:String} ` +
+    `SELECT count(), toUnixTimestamp64Milli(${best}(effective_at)) FROM postings WHERE tenant = {tenant:String} ` +
       `AND account IN (SELECT account FROM sums_quarter WHERE tenant = {tenant:String} AND bucket = ${timeLiteral(start)}) ` +
       `AND effective_at >= ${timeLiteral(start)} AND effective_at < ${timeLiteral(start + QUARTER_MS)} AND amount > 0`,
   );
-  return iso(msOf(row![0]));
+  return iso(row![0] === '0' ? start : msOf(row![1]));
 }
