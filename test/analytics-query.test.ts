@@ -50,6 +50,32 @@ describe('an answer', () => {
     expect(columns.map(({ name }) => name)).toEqual(['source', 'target', 'at', 'rate', 'who', 'set_at']);
   });
 
+  it('has whole numbers as such whatever the server quotes by itself', async () => {
+    const quoting: Database = Object.create(database, {
+      text: {
+        value: (sql, format, params, options) =>
+          database.text(sql, format, params, {
+            ...options,
+            settings: { output_format_json_quote_64bit_integers: 1, ...options?.settings },
+          }),
+      } satisfies TypedPropertyDescriptor<Database['text']>,
+    });
+    expect((await ask(quoting, 'SELECT toInt64(5) AS a, toUInt128(7) AS b')) as object).toMatchObject({
+      rows: [[5, 7]],
+    });
+  });
+
+  it("is no refusal when it is a fault of the server's own", async () => {
+    const fault = new TypeError('a fault');
+    const faulty: Database = Object.create(database, {
+      text: {
+        value: (sql, ...more) =>
+          sql.includes('postings') ? Promise.reject(fault) : database.text(sql, ...more),
+      } satisfies TypedPropertyDescriptor<Database['text']>,
+    });
+    await expect(ask(faulty, 'SELECT count() FROM postings')).rejects.toBe(fault);
+  });
+
   it('ends at the limit, and says so', async () => {
     const all = await answer('SELECT lsn FROM postings ORDER BY lsn DESC', 3);
     expect(all).toMatchObject({ rows: [[1000], [999], [998]], truncated: true });

@@ -106,6 +106,14 @@ export function clickhouseCode(error: unknown): number | undefined {
   return Number.isInteger(code) ? code : undefined;
 }
 
+/**
+ * Whether it is a socket that speaks: ECONNREFUSED, ECONNRESET, EAI_AGAIN, ETIMEDOUT … What Node itself calls ERR_… is a fault of this program, or of how
+ * it was set up.
+ */
+export function isDisconnection(error: unknown): boolean {
+  return /^E(?!RR_)[A-Z_]+$/.test(String((error as { readonly code?: unknown } | null)?.code));
+}
+
 export function meaningOf(error: unknown): Meaning {
   const code = clickhouseCode(error);
   // Sockets, time-outs, names that do not resolve.

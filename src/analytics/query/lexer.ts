@@ -11,9 +11,7 @@ export interface Token {
 }
 
 /** Longest first. Whatever is not here (braces, `@`, `$`, `#`, `\`, `!` alone …) is in no statement that is taken. */
-const SIGNS = '<=> ... == != <> <= >= || :: -> ( ) [ ] , . ; : ? + - * / % = < >'
-  .split(' ')
-  .filter((sign) => sign !== '<=>' && sign !== '...');
+const SIGNS = '== != <> <= >= || :: -> ( ) [ ] , . ; : ? + - * / % = < >'.split(' ');
 
 const SPACE = /[ \t\r\n]+/y;
 const LINE_COMMENT = /--[^\n]*/y;

@@ -35,6 +35,8 @@ export const LIMITS = {
   max_block_size: 16_384,
   function_range_max_elements_in_block: 10_000_000,
   output_format_json_quote_decimals: 1,
+  // On by default before ClickHouse 25.8.
+  output_format_json_quote_64bit_integers: 0,
   query_plan_remove_redundant_sorting: 0,
   cancel_http_readonly_queries_on_client_close: 1,
 } as const;

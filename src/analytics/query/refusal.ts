@@ -1,3 +1,4 @@
+import { clickhouseCode, isDisconnection } from '../failure.js';
 import { ReportError } from '../report-error.js';
 
 /** Numbers of ClickHouse's errors: https://github.com/ClickHouse/ClickHouse/blob/master/src/Common/ErrorCodes.cpp */
@@ -11,17 +12,16 @@ const NOT_READY = new Set([60, 81, 164, 192, 194, 209, 210, 236, 279, 394, 497, 
 const WORDS_MAX = 300;
 
 /**
- * What the caller is told about an error of a statement.
+ * What the caller is told about an error of a statement; what is neither ClickHouse's nor a refusal already, as it is.
  * @param answerMark the text of the error that ends answers that are too large
  */
-export function refusalOf(error: unknown, answerMark: string): ReportError {
-  if (error instanceof ReportError) return error;
-  // Told by its look: the embedded engine's errors are of another copy of the class.
-  if (!(error instanceof Error && 'code' in error && /^\d+$/.test(String(error.code)))) {
-    return new ReportError('not_ready', 'ClickHouse does not answer');
+export function refusalOf(error: unknown, answerMark: string): unknown {
+  const code = clickhouseCode(error);
+  if (code === undefined) {
+    return isDisconnection(error) ? new ReportError('not_ready', 'ClickHouse does not answer') : error;
   }
-  const code = Number(error.code);
-  if (error.message.includes(answerMark)) {
+  const { message } = error as Error;
+  if (message.includes(answerMark)) {
     return new ReportError(
       'too_large',
       'the answer is larger than 8 MB: take fewer or shorter columns',
@@ -42,7 +42,7 @@ export function refusalOf(error: unknown, answerMark: string): ReportError {
   if (NOT_READY.has(code)) {
     return new ReportError('not_ready', `ClickHouse cannot run statements now (its error ${code})`);
   }
-  return new ReportError('invalid_request', wordsOf(error.message), '/sql');
+  return new ReportError('invalid_request', wordsOf(message), '/sql');
 }
 
 /** ClickHouse's words without what it tells of its own insides: the statement that ran, where in the pipeline it was, its version. */

@@ -1,7 +1,8 @@
+import { clickhouseCode, isDisconnection } from '../failure.js';
 import { ReportError } from '../report-error.js';
 
 /** What ClickHouse's error codes mean to who asked. */
-const CODES: { readonly [code: string]: ReportError } = {
+const CODES: { readonly [code: number]: ReportError } = {
   // TIMEOUT_EXCEEDED, TOO_SLOW
   159: new ReportError(
     'overloaded',
@@ -31,11 +32,9 @@ const CODES: { readonly [code: string]: ReportError } = {
 
 /** The refusal for an error that is ClickHouse's state and not a fault of a report; undefined for all others. */
 export function faultOf(error: unknown): ReportError | undefined {
-  const code = String((error as { code?: unknown } | null)?.code ?? '');
-  const known = CODES[code];
-  if (known !== undefined) return known;
-  // The socket's own words: ECONNREFUSED, ECONNRESET, ENOTFOUND, ETIMEDOUT …
-  return /^E[A-Z_]+$/.test(code)
+  const code = clickhouseCode(error);
+  if (code !== undefined) return CODES[code];
+  return isDisconnection(error)
     ? new ReportError('not_ready', 'not ready: ClickHouse does not answer')
     : undefined;
 }
