@@ -105,6 +105,22 @@ describe('a question that is wrong', () => {
     ['totals', '/in'],
     ['totals?in=euro', '/in'],
     ['overview?format=csv', '/format'],
+    ['status?colour=red', '/colour'],
+    ['status?tz=Mars/Olympus', '/tz'],
+    // What a report would not apply.
+    ...['tag', 'code', 'terminal'].map((name) => [`accounts?${name}=x`, `/${name}`]),
+    ...['group', 'prefix', 'tag', 'code', 'terminal', 'type'].map((name) => [
+      `tills/till:1/z-report?${name}=asset`,
+      `/${name}`,
+    ]),
+    ...['currency=EUR', 'type=asset', 'basis=effective', 'tz=UTC', 'as_of_lsn=1'].map((parameter) => [
+      `accounts/till:1/reconcile?${parameter}`,
+      `/${parameter.replace(/=.*/, '')}`,
+    ]),
+    ...['profit-loss', 'trial-balance', 'tills'].map((report) => [
+      `${report}?format=csv&group_by=type`,
+      '/group_by',
+    ]),
   ])('%s is refused with its parameter', async (path, pointer) => {
     expect(await refused(`analytics/${path}`)).toEqual(['invalid_request', pointer]);
   });
@@ -284,6 +300,53 @@ describe('an answer', () => {
 
   it('to resume is given at once', async () => {
     expect(await analytics.ask(TENANT, 'analytics/resume', { method: 'POST' })).toMatchObject({ ok: true });
+    expect(await refused('analytics/resume?now=1', { method: 'POST' })).toEqual(['invalid_request', '/now']);
+  });
+});
+
+describe('the order', () => {
+  const TIES = 'ties';
+
+  beforeAll(async () => {
+    const as = (terminal: string) => analytics.ledger.as({ tenant: TIES, by: 'ann', terminal });
+    await open(as('till:a'), { id: 'sales', type: 'revenue' });
+    // In no order.
+    for (const [till, group] of [
+      ['till:c', 'riga'],
+      ['till:a', 'oslo'],
+      ['till:d', 'bern'],
+      ['till:b', 'oslo'],
+    ] as const) {
+      await open(as(till), { id: till, type: 'asset', group });
+      const times = ['1969-07-20T12:00:00.000Z', '1999-12-31T12:00:00.000Z', '2024-01-01T12:00:00.000Z'];
+      for (const [i, effective_at] of times.entries()) {
+        const sale = { id: `${till}:${i}`, debit: till, credit: 'sales', amount: 100, effective_at };
+        must(await as(till).transaction(sale));
+      }
+    }
+    await analytics.delivered();
+  });
+
+  it('of tills and shops that sold as much is that of their names', async () => {
+    const span = 'from=2024-01-01&to=2024-01-02';
+    const { tills } = await analytics.get(TIES, `tills?${span}`);
+    expect(tills.map(({ till }: { till: string }) => till)).toEqual(['till:a', 'till:b', 'till:c', 'till:d']);
+    const { shops } = await analytics.get(TIES, `overview?${span}`);
+    expect(shops).toMatchObject([
+      { shop: 'oslo', tills: [{ till: 'till:a' }, { till: 'till:b' }] },
+      { shop: 'bern' },
+      { shop: 'riga' },
+    ]);
+  });
+
+  it('of the buckets of a summary is that of time', async () => {
+    for (const [unit, keys] of [
+      ['month', ['1969-07', '1999-12', '2024-01']],
+      ['day&from=1999-01-01', ['1999-12-31', '2024-01-01']],
+    ] as const) {
+      const { groups } = await analytics.get(TIES, `accounts/till:a/summary?group_by=${unit}`);
+      expect(groups.map(({ key }: { key: string }) => key)).toEqual(keys);
+    }
   });
 });
 
@@ -329,6 +392,17 @@ describe('what ClickHouse itself refuses', () => {
   ])('%s', async (sql, code) => {
     const fault = await analytics.database.rows(sql, {}, { settings }).then(() => undefined, faultOf);
     expect(fault?.code).toBe(code);
+  });
+});
+
+describe('a fault', () => {
+  it('of a socket is that ClickHouse does not answer, and one of the server itself is none of these', () => {
+    for (const code of ['ECONNREFUSED', 'EAI_AGAIN', 'ENOTFOUND']) {
+      expect(faultOf(Object.assign(new Error(), { code }))?.code).toBe('not_ready');
+    }
+    for (const error of [new TypeError('x'), Object.assign(new Error(), { code: 'ERR_INVALID_ARG_TYPE' })]) {
+      expect(faultOf(error)).toBeUndefined();
+    }
   });
 });
 
@@ -409,6 +483,14 @@ describe('exchange rates', () => {
     [[{ from: 'EUR', to: 'EUR', rate: '1' }], '/rates/0/to'],
     [[{ from: 'EUR', to: 'USD', rate: '1', at: 'now' }], '/rates/0/at'],
     [[{ from: 'EUR', to: 'USD', rate: '1', why: 'x' }], '/rates/0/why'],
+    [
+      [
+        { from: 'EUR', to: 'USD', rate: '1' },
+        { from: 'USD', to: 'EUR', rate: '1' },
+        { from: 'EUR', to: 'USD', rate: '1.1' },
+      ],
+      '/rates/2',
+    ],
   ])('%j is refused', async (rates, pointer) => {
     const answer = await put(rates);
     expect(answer).toMatchObject({ ok: false, refusal: { code: 'invalid_request', pointer } });
@@ -451,6 +533,9 @@ describe('exchange rates', () => {
     expect(await read('')).toEqual(['JPY 1.5', 'USD 0.8']);
     expect(await read('at=2020-06-01')).toEqual(['JPY 2', 'USD 0.8']);
     expect(await read('at=2019-06-01')).toEqual([]);
+    // The end of the day before, and the moment itself.
+    expect(await read('at=2021-01-01&tz=UTC')).toEqual(['JPY 2', 'USD 0.8']);
+    expect(await read('at=2021-01-01T00:00:00Z')).toEqual(['JPY 1.5', 'USD 0.8']);
     const { types } = await analytics.get(TENANT, 'totals?in=USD');
     const { balance } = await analytics.get(TENANT, 'accounts/till:1/balance');
     // Yen: -333 · 1.5 = -499.5, away from zero. Euros by the opposite rate: divided by 0.8. Crowns: no rate.
@@ -519,6 +604,11 @@ describe('anomalies', () => {
       detail: expect.stringContaining('30 postings in this hour'),
     });
     expect(anomalies.every(({ account }: { account: string }) => account !== 'new')).toBe(true);
+    // By commit the same sale has the same time.
+    const byCommit = await analytics.get(tenant, 'anomalies?basis=committed&prefix=till');
+    expect(byCommit.anomalies).toContainEqual(
+      expect.objectContaining({ transaction: 'large', effective_at: '2024-03-05T12:00:00.000Z' }),
+    );
     // Nothing of it is unusual before it happened.
     expect(
       (await analytics.get(tenant, 'anomalies?from=2024-02-01&to=2024-03-01&tz=UTC&prefix=till')).anomalies,

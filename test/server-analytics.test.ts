@@ -260,9 +260,9 @@ describe('questions over HTTP', { timeout: TIMEOUT_MS }, () => {
     }
   });
 
-  test('a till’s days are numbered by all its trade, whatever the report is narrowed to', async () => {
+  test('a till’s days are numbered by all its trade, whatever currency the report is narrowed to', async () => {
     const numbers = await Promise.all(
-      ['', '?currency=USD', '?code=none'].map(
+      ['', '?currency=USD', '?currency=JPY'].map(
         async (query) => (await admin.get(`/v1/analytics/tills/bar+1/z-report${query}`)).body['number'],
       ),
     );
@@ -301,6 +301,25 @@ describe('questions over HTTP', { timeout: TIMEOUT_MS }, () => {
     const byParameter = await admin.get(`${path}?limit=2&format=csv`);
     expect(byParameter.headers['content-type']).toMatch(/^text\/csv/);
     expect(byHeader.text.split('\n')[0]).toBe(byParameter.text.split('\n')[0]);
+  });
+
+  test('where there is none, or no parameter is known, the answer says so', async () => {
+    const accept = { accept: 'text/csv' };
+    expect(await admin.send('GET', '/v1/analytics/balances', undefined, accept)).toMatchObject({
+      status: 400,
+      body: { code: 'invalid_request', pointer: '/format', detail: expect.stringContaining('no CSV') },
+    });
+    for (const [method, path] of [
+      ['GET', 'live?fast=1'],
+      ['GET', 'status?fast=1'],
+      ['POST', 'resume?fast=1'],
+    ] as const) {
+      expect(await admin.send(method, `/v1/analytics/${path}`)).toMatchObject({
+        status: 400,
+        body: { code: 'invalid_request' },
+      });
+    }
+    expect((await admin.send('GET', '/v1/analytics/live', undefined, accept)).status).toBe(200);
   });
 
   test('live tells of the last seconds', async () => {

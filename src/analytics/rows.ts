@@ -4,10 +4,7 @@ import type { AccountLookup, Label } from './account-lookup.js';
 import { putCreated, putState } from './account-state.js';
 import type { HoldText, HoldTexts } from './hold-texts.js';
 import { binaryText, RowBuffer } from './row-buffer.js';
-
-/** What DateTime64(3) holds, ms since the epoch: 1900 to 2299. */
-export const TIME_MIN_MS = Date.UTC(1900, 0, 1);
-export const TIME_MAX_MS = Date.UTC(2300, 0, 1) - 1;
+import { TIME_MAX_MS, TIME_MIN_MS } from './schema.js';
 
 const KINDS: readonly Uint8Array[] = Object.entries(RecordKind).reduce<Uint8Array[]>(
   (kinds, [name, kind]) => {

@@ -18,6 +18,9 @@
  */
 
 const TIME = "DateTime64(3, 'UTC')";
+/** What it holds, ms since the epoch: 1900 to 2299. */
+export const TIME_MIN_MS = Date.UTC(1900, 0, 1);
+export const TIME_MAX_MS = Date.UTC(2300, 0, 1) - 1;
 const WORD = 'LowCardinality(String)';
 
 /** Name and type of a column, and the type its values are encoded as. */

@@ -55,6 +55,10 @@ export class AnalyticsService {
     fail: (error: unknown) => void,
   ): void {
     if (request.route.kind === 'live') {
+      if (request.query !== '') {
+        exchange.refuse(refuse('invalid_request', 'live takes no parameters'));
+        return;
+      }
       exchange.json(this.live());
       return;
     }

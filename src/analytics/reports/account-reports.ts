@@ -56,7 +56,8 @@ export async function summary(asked: Asked): Promise<Report> {
     );
     const starts =
       ends![2] === '0' ? [] : zone.starts(msOf(ends![0]), msOf(ends![1]) + 1, groupBy, BUCKETS_MAX);
-    key = `toString(${bucketStart(starts).replaceAll('time', time)})`;
+    // A number, so that buckets are in the order of time.
+    key = bucketStart(starts, time);
     nameOf = (text) => bucketName(Number(text));
   } else if (groupBy !== undefined) key = `toString(${groupBy})`;
   const bucketName = (ms: number) => {

@@ -9,13 +9,15 @@ export interface Account {
 }
 
 /** An account as it stands. @throws {ReportError} account_not_found */
-export async function accountOf(asked: Asked, id = asked.id): Promise<Account> {
-  const account = await findAccount(asked, id);
-  if (account === undefined) throw new ReportError('account_not_found', `no account ${JSON.stringify(id)}`);
+export async function accountOf(asked: Asked): Promise<Account> {
+  const account = await findAccount(asked);
+  if (account === undefined)
+    throw new ReportError('account_not_found', `no account ${JSON.stringify(asked.id)}`);
   return account;
 }
 
-export async function findAccount(asked: Asked, id: string): Promise<Account | undefined> {
+export async function findAccount(asked: Asked): Promise<Account | undefined> {
+  const { id } = asked;
   const known = asked.basis === 'committed' ? ` AND lsn <= ${asked.lsn}` : '';
   const [row] = await asked.rows(
     'SELECT toString(type), toString(currency), toString(`group`) FROM accounts ' +

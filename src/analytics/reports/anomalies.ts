@@ -1,4 +1,4 @@
-import { type Asked, big, iso, msOf, type Report } from './asked.js';
+import { type Asked, big, iso, msOf, type Report, tableOf } from './asked.js';
 import { oneCurrency } from './currencies.js';
 import { both, where } from './filters.js';
 import { rawRange, timeColumn, timeLiteral } from './source.js';
@@ -28,11 +28,11 @@ export async function anomalies(asked: Asked): Promise<Report> {
     'amount > 0',
     ...rawRange(asked, { from: span.from - HISTORY_DAYS * DAY_MS, to: span.to }),
   );
-  const isNew = `time >= ${timeLiteral(span.from)}`;
-  const postings = `(SELECT ${time} AS time, account, toString(side) AS side, amount, lsn, transaction FROM postings ${rows})`;
+  const start = timeLiteral(span.from);
+  const postings = `(SELECT ${time} AS time, effective_at AS effective, account, toString(side) AS side, amount, lsn, transaction FROM postings ${rows})`;
   const found = await asked.rows(
-    'SELECT lsn, transaction, account, toUnixTimestamp64Milli(time), amount, score, reason, value, usual, n FROM (' +
-      `${amountSql(postings, isNew)} UNION ALL ${rateSql(postings, isNew)} UNION ALL ${hourSql(postings, isNew)}) ` +
+    'SELECT lsn, transaction, account, toUnixTimestamp64Milli(effective), amount, score, reason, value, usual, n FROM (' +
+      `${amountSql(postings, start)} UNION ALL ${rateSql(postings, start)} UNION ALL ${hourSql(postings, start)}) ` +
       `WHERE abs(score) > ${UNUSUAL} ORDER BY abs(score) DESC, lsn DESC, account, reason LIMIT 1 BY lsn LIMIT ${limit}`,
     { ...filter.params, tz: asked.zone.sqlName },
   );
@@ -56,10 +56,7 @@ export async function anomalies(asked: Asked): Promise<Report> {
   ];
   return {
     body: { currency, anomalies: list },
-    table: {
-      columns,
-      rows: list.map((item) => columns.map((name) => (item as Record<string, unknown>)[name])),
-    },
+    table: tableOf(columns, list),
   };
 }
 
@@ -75,24 +72,25 @@ function scored(rows: string, keys: string): string {
   );
 }
 
-function amountSql(postings: string, isNew: string): string {
+function amountSql(postings: string, start: string): string {
   const rows = `SELECT *, amount AS x FROM ${postings}`;
   return (
-    "SELECT lsn, transaction, account, time, amount, score, 'amount' AS reason, toFloat64(x) AS value, usual, n " +
-    `FROM (${scored(rows, 'account, side')}) WHERE ${isNew}`
+    "SELECT lsn, transaction, account, effective, amount, score, 'amount' AS reason, toFloat64(x) AS value, usual, n " +
+    `FROM (${scored(rows, 'account, side')}) WHERE time >= ${start}`
   );
 }
 
 /** An hour is shown by its last posting. */
-function rateSql(postings: string, isNew: string): string {
+function rateSql(postings: string, start: string): string {
   const ms = 'toUnixTimestamp64Milli(time)';
   const rows =
     `SELECT account, ${ms} - positiveModulo(${ms}, 3600000) AS hour, count() AS x, argMax(lsn, (time, lsn)) AS last_lsn, ` +
-    'argMax(transaction, (time, lsn)) AS last_transaction, argMax(amount, (time, lsn)) AS last_amount, max(time) AS last_time ' +
+    'argMax(transaction, (time, lsn)) AS last_transaction, argMax(amount, (time, lsn)) AS last_amount, max(time) AS last_time, ' +
+    'argMax(effective, (time, lsn)) AS last_effective ' +
     `FROM ${postings} GROUP BY account, hour`;
   return (
-    "SELECT last_lsn, last_transaction, account, last_time AS time, last_amount, score, 'rate' AS reason, toFloat64(x) AS value, usual, n " +
-    `FROM (${scored(rows, 'account')}) WHERE ${isNew}`
+    "SELECT last_lsn, last_transaction, account, last_effective, last_amount, score, 'rate' AS reason, toFloat64(x) AS value, usual, n " +
+    `FROM (${scored(rows, 'account')}) WHERE last_time >= ${start}`
   );
 }
 
@@ -100,15 +98,15 @@ function rateSql(postings: string, isNew: string): string {
  * Hours go round: they are counted from the account's mean direction on the clock, -12 to 12. Of an hour with several postings the last one
  * is shown.
  */
-function hourSql(postings: string, isNew: string): string {
+function hourSql(postings: string, start: string): string {
   const hour = '(toHour(time, {tz:String}) + toMinute(time, {tz:String}) / 60)';
   const turned =
     `SELECT *, ${hour} AS hour, avg(sin(hour * pi() / 12)) OVER w AS s, avg(cos(hour * pi() / 12)) OVER w AS c ` +
     `FROM ${postings} WINDOW w AS (PARTITION BY account)`;
   const rows = `SELECT *, atan2(s, c) * 12 / pi() AS mean_hour, positiveModulo(hour - mean_hour + 12, 24) - 12 AS x FROM (${turned})`;
   return (
-    "SELECT lsn, transaction, account, time, amount, score, 'hour' AS reason, hour AS value, positiveModulo(mean_hour + usual, 24) AS usual, n " +
-    `FROM (${scored(rows, 'account')}) WHERE ${isNew} ORDER BY lsn DESC LIMIT 1 BY account, intDiv(toUnixTimestamp64Milli(time), 3600000)`
+    "SELECT lsn, transaction, account, effective, amount, score, 'hour' AS reason, hour AS value, positiveModulo(mean_hour + usual, 24) AS usual, n " +
+    `FROM (${scored(rows, 'account')}) WHERE time >= ${start} ORDER BY lsn DESC LIMIT 1 BY account, intDiv(toUnixTimestamp64Milli(time), 3600000)`
   );
 }
 

@@ -36,6 +36,12 @@ export interface Report {
   readonly table?: Table;
 }
 
+/** A list as a table, with some of its items' fields. @param cursor where the next page begins */
+export function tableOf(columns: readonly string[], list: readonly object[], cursor?: string): Table {
+  const rows = list.map((item) => columns.map((name) => (item as Record<string, unknown>)[name]));
+  return { columns, rows, cursor };
+}
+
 export interface Table {
   readonly columns: readonly string[];
   readonly rows: readonly (readonly unknown[])[];
@@ -72,6 +78,12 @@ export function optional<N extends string>(field: N, value: unknown): { readonly
   return value === '' || value === null || value === undefined
     ? {}
     : ({ [field]: value } as { readonly [name in N]: string });
+}
+
+/** By their characters' numbers, in every language the same. */
+export function ascending(a: string, b: string): number {
+  if (a === b) return 0;
+  return a < b ? -1 : 1;
 }
 
 /** Highest first. */

@@ -1,12 +1,11 @@
 import type { Row } from '../database.js';
-import { type Asked, big, iso, normal, optional, type Report } from './asked.js';
+import { type Asked, big, isDebitNormal, iso, normal, optional, type Report, tableOf } from './asked.js';
 import { anyCurrency } from './currencies.js';
 import { readCursor, writeCursor } from './cursor.js';
-import { both, readKey } from './filters.js';
+import { both, GROUPS_MAX, readKey } from './filters.js';
 import { source } from './source.js';
 import { untilAt } from './spans.js';
 
-const GROUPS_MAX = 1_000;
 const LIMIT_MAX = 10_000;
 const SIDES = 'sum(debits) AS d, sum(credits) AS c';
 /** Accounts that a hold alone has touched have no sums yet. */
@@ -91,13 +90,7 @@ export async function trialBalance(asked: Asked): Promise<Report> {
       ...(key !== undefined && { groups: groups.map(([name, ...row]) => ({ key: name, ...sums(row) })) }),
       cursor: next,
     },
-    table: {
-      columns: ['account', 'type', 'group', 'currency', 'debits', 'credits', 'balance'],
-      rows: shown.map((row) => [
-        ...[row.account, row.type, row.group, row.currency, row.debits, row.credits, row.balance],
-      ]),
-      cursor: next,
-    },
+    table: tableOf(['account', 'type', 'group', 'currency', 'debits', 'credits', 'balance'], shown, next),
   };
 }
 
@@ -111,7 +104,7 @@ interface Sheet {
 
 const SHEET_SQL = (['asset', 'liability', 'equity', 'revenue', 'expense'] as const)
   .map((type) => {
-    const sides = type === 'asset' || type === 'expense' ? 'debits - credits' : 'credits - debits';
+    const sides = isDebitNormal(type) ? 'debits - credits' : 'credits - debits';
     return `sumIf(${sides}, type = '${type}')`;
   })
   .join(', ');
@@ -187,7 +180,7 @@ function sheetBody({ asset, liability, equity, revenue, expense }: Sheet) {
 }
 
 /** Both sides, and the balance on the type's normal one. */
-export function sidesOf(type: string, debits: unknown, credits: unknown) {
+function sidesOf(type: string, debits: unknown, credits: unknown) {
   const [d, c] = [big(debits), big(credits)];
   return { balance: normal(type, d, c), debits: d, credits: c };
 }

@@ -1,5 +1,5 @@
 import { type Asked, big } from './asked.js';
-import { equal, type Filter } from './filters.js';
+import { equal, type Filter, NO_FILTER } from './filters.js';
 
 export interface CurrencyCount {
   readonly currency: string;
@@ -17,20 +17,19 @@ export async function currenciesOf(asked: Asked): Promise<CurrencyCount[]> {
   return found.map(([currency, count]) => ({ currency: currency as string, count: big(count) }));
 }
 
-/** The one currency of a report of series, and all there are. Empty when there is none yet and none was asked for. */
-export async function oneCurrency(asked: Asked): Promise<{
-  readonly currency: string;
-  readonly currencies: readonly CurrencyCount[];
-  readonly filter: Filter;
-}> {
-  const currencies = await currenciesOf(asked);
-  const currency = asked.filters.currency ?? currencies[0]?.currency ?? '';
-  return { currency, currencies, filter: equal('currency', currency) };
+/**
+ * The one currency of a report of series. Empty when there is none yet and none was asked for.
+ * @param known all of them, where they have been looked up
+ */
+export async function oneCurrency(
+  asked: Asked,
+  known?: readonly CurrencyCount[],
+): Promise<{ readonly currency: string; readonly filter: Filter }> {
+  const currency = asked.filters.currency ?? (known ?? (await currenciesOf(asked)))[0]?.currency ?? '';
+  return { currency, filter: equal('currency', currency) };
 }
 
 /** The currency filter of a report that tells currencies apart. */
 export function anyCurrency({ filters }: Asked): Filter {
-  return filters.currency === undefined
-    ? { conditions: [], params: {} }
-    : equal('currency', filters.currency);
+  return filters.currency === undefined ? NO_FILTER : equal('currency', filters.currency);
 }

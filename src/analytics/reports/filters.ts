@@ -1,5 +1,4 @@
 import { ACCOUNT_TYPES } from '../../../engine/accounts.js';
-import type { AccountType } from '../../../engine/types.js';
 import type { Params } from '../database.js';
 import { invalid, type Parameters } from './parameters.js';
 
@@ -35,29 +34,37 @@ export function both(...filters: readonly Filter[]): Filter {
 
 export function readFilters(parameters: Parameters): Filters {
   const currency = parameters.text('currency');
-  const filters: Filter[] = [];
-  const group = parameters.text('group');
-  if (group !== undefined) filters.push(inGroup(group));
-  const prefix = parameters.text('prefix');
-  if (prefix !== undefined) filters.push(startsWith(prefix));
-  for (const name of ['tag', 'code', 'terminal'] as const) {
-    const value = parameters.text(name);
-    if (value !== undefined) filters.push(equal(name, value));
-  }
-  const type = parameters.choice<AccountType>('type', ACCOUNT_TYPES);
-  if (type !== undefined) filters.push(equal('type', type));
-  return { others: both(...filters), ...(currency !== undefined && { currency }) };
+  const others = FILTER_NAMES.filter((name) => name !== 'currency');
+  return { others: narrowed(parameters, others), ...(currency !== undefined && { currency }) };
+}
+
+/** What the parameters of these names leave, those that are given. */
+export function narrowed(parameters: Parameters, names: readonly string[]): Filter {
+  parameters.choice('type', ACCOUNT_TYPES);
+  return both(
+    ...names.map((name) => {
+      const value = parameters.text(name);
+      return value === undefined ? NO_FILTER : of(name, value);
+    }),
+  );
+}
+
+/** Most are texts of the column of their name. */
+function of(name: string, value: string): Filter {
+  if (name === 'group') return inGroup(value);
+  if (name === 'prefix') return startsWith(value);
+  return equal(name === 'by' ? 'who' : name, value, name);
 }
 
 /** The group and all below it. */
-export function inGroup(group: string): Filter {
+function inGroup(group: string): Filter {
   return {
     conditions: ['(`group` = {group:String} OR startsWith(`group`, {groupDot:String}))'],
     params: { group, groupDot: `${group}.` },
   };
 }
 
-export function startsWith(prefix: string): Filter {
+function startsWith(prefix: string): Filter {
   return { conditions: ['startsWith(account, {prefix:String})'], params: { prefix } };
 }
 
@@ -66,6 +73,8 @@ export function where(filter: Filter, ...more: readonly string[]): string {
   return `WHERE ${['tenant = {tenant:String}', ...more, ...filter.conditions].join(' AND ')}`;
 }
 
+/** Parts that a key takes a report apart into, at most: the largest. */
+export const GROUPS_MAX = 1_000;
 const KEYS = ['group', 'account', 'tag', 'code', 'terminal', 'type'];
 
 /** The expression that `group_by` asks for, undefined when it does not. */

@@ -1,9 +1,7 @@
-import { ACCOUNT_TYPES } from '../../../engine/accounts.js';
-import { type Asked, big, iso, msOf, normal, optional, type Report } from './asked.js';
-import { anyCurrency } from './currencies.js';
+import { type Asked, big, iso, msOf, normal, optional, type Report, tableOf } from './asked.js';
 import { readCursor, writeCursor } from './cursor.js';
-import { both, equal, type Filter, inGroup, startsWith, where } from './filters.js';
-import { accountSource, inMinutes, rawRange, timeColumn } from './source.js';
+import { both, type Filter, NO_FILTER, narrowed, where } from './filters.js';
+import { accountSource, inMinutes, rawRange } from './source.js';
 import { openSpan, untilAt } from './spans.js';
 
 const LIMIT_MAX = 1_000;
@@ -14,15 +12,16 @@ export async function accounts(asked: Asked): Promise<Report> {
   const { span } = untilAt(asked);
   const limit = parameters.integer('limit', 1, LIMIT_MAX) ?? 100;
   const cursor = readCursor(parameters, ['string']);
-  const known = asked.basis === 'committed' ? [`accounts.lsn <= ${asked.lsn}`] : [];
-  const prefix = parameters.text('prefix');
+  // By effective time, who has postings at a moment may have been opened later.
+  const known = asked.basis === 'committed' ? rawRange(asked, span) : [];
   const range = both(
-    ...(prefix === undefined ? [] : [startsWith(prefix)]),
-    ...(cursor === undefined
-      ? []
-      : [{ conditions: ['account > {after:String}'], params: { after: cursor[0] as string } }]),
+    narrowed(parameters, ['prefix']),
+    cursor === undefined
+      ? NO_FILTER
+      : { conditions: ['account > {after:String}'], params: { after: cursor[0] as string } },
   );
-  const standing = standingFilter(asked);
+  // By what the account is, not by what it was at a posting.
+  const standing = narrowed(parameters, ['group', 'type', 'currency']);
   const latest = ['type', 'currency', '`group`', 'frozen', 'closed'].map(
     (column) =>
       `argMax(${column === 'frozen' || column === 'closed' ? column : `toString(${column})`}, accounts.lsn) AS ${column}`,
@@ -44,7 +43,7 @@ export async function accounts(asked: Asked): Promise<Report> {
       some.params,
     ),
     asked.rows(
-      `SELECT account, toUnixTimestamp64Milli(max(${timeColumn(asked)})) FROM postings ${where(some, 'amount > 0', ...rawRange(asked, {}))} GROUP BY account`,
+      `SELECT account, toUnixTimestamp64Milli(max(effective_at)) FROM postings ${where(some, 'amount > 0', ...rawRange(asked, span))} GROUP BY account`,
       some.params,
     ),
   ]);
@@ -68,18 +67,6 @@ export async function accounts(asked: Asked): Promise<Report> {
   return { body: { accounts: list, cursor: next }, table: tableOf(columns, list, next) };
 }
 
-/** By what the account is now, not by what it was at a posting. */
-function standingFilter({ parameters }: Asked): Filter {
-  const group = parameters.text('group');
-  const type = parameters.choice('type', ACCOUNT_TYPES);
-  const currency = parameters.text('currency');
-  return both(
-    ...(group === undefined ? [] : [inGroup(group)]),
-    ...(type === undefined ? [] : [equal('type', type)]),
-    ...(currency === undefined ? [] : [equal('currency', currency)]),
-  );
-}
-
 const STATUSES = ['posted', 'pending', 'voided', 'expired'] as const;
 const END_STATUS: { readonly [kind: string]: string } = { post: 'posted', void: 'voided', expire: 'expired' };
 const MADE = "kind IN ('posted', 'pending', 'reversal', 'tombstone')";
@@ -95,16 +82,18 @@ export async function transactions(asked: Asked): Promise<Report> {
     cursor === undefined
       ? []
       : [`(lsn, index) < (toUInt64(${cursor[0]}), toUInt16(${cursor[1]}))`, `lsn <= ${cursor[0]}`];
-  const filter = both(said(asked), anyCurrency(asked));
-  const legs = legFilter(asked);
+  const filter = narrowed(parameters, ['code', 'terminal', 'reference', 'by', 'currency']);
+  // Transactions with a leg such as this.
+  const legs = narrowed(parameters, ['account', 'tag', 'group', 'prefix', 'type']);
+  const within = rawRange(asked, span);
   const known = asked.basis === 'committed' ? [`lsn <= ${asked.lsn}`] : [];
   const conditions = [
     MADE,
-    ...rawRange(asked, span),
+    ...within,
     ...behind,
     ...(legs.conditions.length === 0
       ? []
-      : [`(lsn, index) IN (SELECT lsn, index FROM postings ${where(legs, ...behind, ...known)})`]),
+      : [`(lsn, index) IN (SELECT lsn, index FROM postings ${where(legs, ...within, ...behind)})`]),
     ...(status === undefined ? [] : statusCondition(status, known)),
   ];
   const rows = await asked.rows(
@@ -159,40 +148,9 @@ export async function transactions(asked: Asked): Promise<Report> {
   return { body: { transactions: list, cursor: next }, table: tableOf(columns, list, next) };
 }
 
-/** What the transaction itself says. */
-function said({ parameters }: Asked): Filter {
-  const filters: Filter[] = [];
-  for (const [name, column] of [
-    ['code', 'code'],
-    ['terminal', 'terminal'],
-    ['reference', 'reference'],
-    ['by', 'who'],
-  ] as const) {
-    const value = parameters.text(name);
-    if (value !== undefined) filters.push(equal(column, value, name));
-  }
-  return both(...filters);
-}
-
-/** Transactions with a leg such as this. */
-function legFilter({ parameters }: Asked): Filter {
-  const filters: Filter[] = [];
-  for (const name of ['account', 'tag'] as const) {
-    const value = parameters.text(name);
-    if (value !== undefined) filters.push(equal(name, value));
-  }
-  const group = parameters.text('group');
-  if (group !== undefined) filters.push(inGroup(group));
-  const prefix = parameters.text('prefix');
-  if (prefix !== undefined) filters.push(startsWith(prefix));
-  const type = parameters.choice('type', ACCOUNT_TYPES);
-  if (type !== undefined) filters.push(equal('type', type));
-  return both(...filters);
-}
-
 function statusCondition(status: (typeof STATUSES)[number], known: readonly string[]): string[] {
   const ended = (kinds: string) =>
-    `(SELECT created_lsn FROM transactions ${where({ conditions: [], params: {} }, `kind IN (${kinds})`, ...known)})`;
+    `(SELECT created_lsn FROM transactions ${where(NO_FILTER, `kind IN (${kinds})`, ...known)})`;
   if (status === 'pending') return ["kind = 'pending'", `lsn NOT IN ${ended("'post', 'void', 'expire'")}`];
   if (status === 'expired') return ["kind = 'pending'", `lsn IN ${ended("'expire'")}`];
   if (status === 'voided')
@@ -211,7 +169,7 @@ async function endsOf(asked: Asked, lsns: readonly number[], known: readonly str
   const rows = await asked.rows(
     'SELECT created_lsn, toString(kind), lsn, toUnixTimestamp64Milli(committed_at), amount FROM transactions ' +
       where(
-        { conditions: [], params: {} },
+        NO_FILTER,
         `created_lsn IN (${lsns.join(', ')})`,
         `lsn > ${Math.min(...lsns)}`,
         "kind IN ('post', 'void', 'expire')",
@@ -229,9 +187,4 @@ async function endsOf(asked: Asked, lsns: readonly number[], known: readonly str
       },
     ]),
   );
-}
-
-function tableOf(columns: readonly string[], list: readonly object[], cursor: string | undefined) {
-  const rows = list.map((item) => columns.map((name) => (item as Record<string, unknown>)[name]));
-  return { columns, rows, cursor };
 }

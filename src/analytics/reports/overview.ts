@@ -1,8 +1,8 @@
 import type { Row } from '../database.js';
-import { type Asked, descending, iso, msOf, type Report } from './asked.js';
-import { oneCurrency } from './currencies.js';
+import { type Asked, ascending, descending, iso, msOf, type Report } from './asked.js';
+import { currenciesOf, oneCurrency } from './currencies.js';
 import { FIGURES_SQL, type Figures, figuresOf } from './figures.js';
-import { both, type Filter, readKey } from './filters.js';
+import { both, type Filter, GROUPS_MAX, readKey } from './filters.js';
 import { invalid } from './parameters.js';
 import { drawers, ofShop } from './shops.js';
 import { bucketStart, source } from './source.js';
@@ -14,7 +14,6 @@ const BUCKETS = ['minute', 'hour', 'day', 'month'] as const;
 
 /** Points of a series at most. */
 const BUCKETS_MAX = 10_000;
-const GROUPS_MAX = 1_000;
 
 interface Stretch {
   readonly from: number;
@@ -36,7 +35,8 @@ interface Shop extends Figures {
 export async function overview(asked: Asked): Promise<Report> {
   const layout = layoutOf(asked);
   const key = readKey(asked.parameters);
-  const { currency, currencies, filter: ofCurrency } = await oneCurrency(asked);
+  const currencies = await currenciesOf(asked);
+  const { currency, filter: ofCurrency } = await oneCurrency(asked, currencies);
   const filter = both(ofCurrency, asked.filters.others, ofShop(asked));
   const [now, before, groups] = await Promise.all([
     stretch(asked, layout, layout.bucket, filter),
@@ -149,16 +149,15 @@ function seriesOf(starts: readonly number[], rows: readonly Row[]): unknown[][] 
   });
 }
 
-/** Shops with trade of any kind, and their tills; what came without a terminal, or from one without a drawer, is in the shop "". */
+/** Shops with trade of any kind, and their tills, largest net first; what came without a terminal, or from one without a drawer, is in the shop "". */
 function shopsOf(shopRows: readonly Row[], tillRows: readonly Row[]): Shop[] {
-  const byNet = (a: Figures, b: Figures) => descending(a.net, b.net);
   const shops = shopRows.map((row) => {
     const shop = row[2] as string;
     const tills = tillRows
       .filter((till) => till[2] === shop)
       .map((till) => ({ till: till[3] as string, ...figuresOf(till, 4) }))
-      .sort(byNet);
+      .sort((a, b) => descending(a.net, b.net) || ascending(a.till, b.till));
     return { shop, ...figuresOf(row, 4), previous_net: 0n, tills };
   });
-  return shops.sort(byNet);
+  return shops.sort((a, b) => descending(a.net, b.net) || ascending(a.shop, b.shop));
 }

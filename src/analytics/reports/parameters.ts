@@ -1,10 +1,7 @@
 import { parseTime } from '../../ledger/fields.js';
 import { ReportError } from '../report-error.js';
+import { TIME_MAX_MS, TIME_MIN_MS } from '../schema.js';
 import { DAY_MS, type Zone } from './zone.js';
-
-/** What the tables can hold (milliseconds since the epoch); times beyond count as these. */
-export const TIME_MIN = Date.UTC(1900, 0, 1);
-export const TIME_MAX = Date.UTC(2300, 0, 1) - 1;
 
 /** No word of the contract is longer; a cursor may be. */
 const TEXT_MAX = 512;
@@ -22,7 +19,16 @@ export class Parameters {
       const equals = part.indexOf('=');
       const name = decodeQuery(equals < 0 ? part : part.slice(0, equals), part);
       const value = equals < 0 ? '' : decodeQuery(part.slice(equals + 1), name);
-      if (!known.has(name)) throw invalid(name, `unknown parameter ${JSON.stringify(name)}`);
+      if (!known.has(name)) {
+        // `Accept: text/csv` comes as this one.
+        const isFormat = name === 'format';
+        throw invalid(
+          name,
+          isFormat
+            ? 'this answer is JSON: there is no CSV of it'
+            : `unknown parameter ${JSON.stringify(name)}`,
+        );
+      }
       if (this.values.has(name)) throw invalid(name, 'a parameter is given once');
       if (value.length > TEXT_MAX) throw invalid(name, `at most ${TEXT_MAX} characters`);
       this.values.set(name, value);
@@ -32,6 +38,11 @@ export class Parameters {
   /** A text; an empty one counts as not given. */
   text(name: string): string | undefined {
     return this.values.get(name) || undefined;
+  }
+
+  /** A text, the empty one too. */
+  anyText(name: string): string | undefined {
+    return this.values.get(name);
   }
 
   choice<T extends string>(name: string, choices: readonly T[]): T | undefined {
@@ -65,7 +76,8 @@ export class Parameters {
     if (value === undefined) return undefined;
     const ms = this.isDate(name) ? dateStart(value, zone) : offsetTime(value);
     if (ms === undefined) throw invalid(name, 'a time is RFC 3339 with at most milliseconds, or a date');
-    return Math.min(Math.max(ms, TIME_MIN), TIME_MAX + 1);
+    // What is beyond the tables' times counts as these.
+    return Math.min(Math.max(ms, TIME_MIN_MS), TIME_MAX_MS + 1);
   }
 
   isDate(name: string): boolean {
@@ -100,7 +112,7 @@ function dateStart(value: string, zone: Zone): number | undefined {
   const wall = parseTime(`${value}T00:00:00Z`);
   if (wall === undefined) return undefined;
   // What is beyond the tables in UTC is kept beyond them in every zone.
-  return zone.momentOf(Math.min(Math.max(wall, TIME_MIN - DAY_MS), TIME_MAX + 1 + DAY_MS));
+  return zone.momentOf(Math.min(Math.max(wall, TIME_MIN_MS - DAY_MS), TIME_MAX_MS + 1 + DAY_MS));
 }
 
 /** With an offset from UTC too; its plus sign may have come as the space that it means in a query string. */

@@ -1,12 +1,11 @@
 import type { Row } from '../database.js';
 import { type Asked, big, msOf, type Report } from './asked.js';
 import { oneCurrency } from './currencies.js';
-import { both, readKey } from './filters.js';
+import { both, GROUPS_MAX, readKey } from './filters.js';
 import { bucketStart, source } from './source.js';
 import { closedSpan } from './spans.js';
 
 const DAYS_MAX = 10_000;
-const GROUPS_MAX = 1_000;
 const SUMS =
   "sumIf(credits - debits, type = 'revenue') AS revenue, sumIf(debits - credits, type = 'expense') AS expense";
 

@@ -1,10 +1,11 @@
+import { ACCOUNT_TYPES } from '../../../engine/accounts.js';
 import { parseTime } from '../../ledger/fields.js';
 import { ReportError } from '../report-error.js';
-import { type Asked, big, iso, msOf, type Report } from './asked.js';
+import { type Asked, big, isDebitNormal, iso, msOf, type Report } from './asked.js';
 import { anyCurrency } from './currencies.js';
 import { both } from './filters.js';
 import { invalid } from './parameters.js';
-import { source, timeLiteral } from './source.js';
+import { type Span, source, timeLiteral } from './source.js';
 import { untilAt } from './spans.js';
 
 /** Exchange rates, kept beside the postings, and what all balances come to in one currency. */
@@ -43,9 +44,9 @@ export async function putRates(asked: Asked): Promise<Report> {
 
 /** Rates in force at a moment. */
 export async function getRates(asked: Asked): Promise<Report> {
-  const { at } = untilAt(asked);
+  const { span, at } = untilAt(asked);
   const rows = await asked.rows(
-    `SELECT source, target, toString(r), toUnixTimestamp64Milli(t) FROM ${inForce(at)} ORDER BY source, target`,
+    `SELECT source, target, toString(r), toUnixTimestamp64Milli(t) FROM ${inForce(span, at)} ORDER BY source, target`,
   );
   const rates = rows.map(([from, to, rate, since]) => ({ from, to, rate, at: iso(msOf(since)) }));
   return { body: { at: iso(at), rates } };
@@ -57,15 +58,15 @@ export async function totals(asked: Asked): Promise<Report> {
   if (target === undefined || !CURRENCY.test(target)) throw invalid('in', 'a currency, 3-8 of A-Z0-9');
   const { span, at } = untilAt(asked);
   const filter = both(anyCurrency(asked), asked.filters.others);
-  const debitNormal = "type IN ('asset', 'expense')";
-  const balance = `sum(if(${debitNormal}, debits - credits, credits - debits))`;
+  const debitNormal = ACCOUNT_TYPES.filter(isDebitNormal).map((type) => `'${type}'`);
+  const balance = `sum(if(type IN (${debitNormal.join(', ')}), debits - credits, credits - debits))`;
   const rows = await asked.rows(
     `SELECT t, sum(value), arraySort(groupArrayIf(toString(m), NOT is_known)) FROM (SELECT t, m, (${rounded()}) AS value, ` +
       'is_own OR direct > 0 OR opposite > 0 AS is_known FROM (' +
       `SELECT t, m, toInt256(b) AS amount, m = {in:String} AS is_own, ${scaled('direct.r')} AS direct, ${scaled('opposite.r')} AS opposite FROM ` +
       `(SELECT toString(type) AS t, toString(currency) AS m, ${balance} AS b FROM ${source(asked, span, { filter })} GROUP BY t, m HAVING sum(count) > 0) AS sums ` +
-      `LEFT JOIN (SELECT source, r FROM ${inForce(at)} WHERE target = {in:String}) AS direct ON m = direct.source ` +
-      `LEFT JOIN (SELECT target, r FROM ${inForce(at)} WHERE source = {in:String}) AS opposite ON m = opposite.target)) GROUP BY t ORDER BY t`,
+      `LEFT JOIN (SELECT source, r FROM ${inForce(span, at)} WHERE target = {in:String}) AS direct ON m = direct.source ` +
+      `LEFT JOIN (SELECT target, r FROM ${inForce(span, at)} WHERE source = {in:String}) AS opposite ON m = opposite.target)) GROUP BY t ORDER BY t`,
     { ...filter.params, in: target },
   );
   return {
@@ -76,11 +77,11 @@ export async function totals(asked: Asked): Promise<Report> {
   };
 }
 
-/** The newest rate of each pair up to a moment; of several for one time the one that was set last. */
-function inForce(at: number): string {
+/** The newest rate of each pair that counts at the moment as postings do; of several for one time the one that was set last. */
+function inForce({ to }: Span, at: number): string {
   return (
     '(SELECT source, target, argMax(rate, (rates.at, set_at)) AS r, max(rates.at) AS t FROM rates ' +
-    `WHERE tenant = {tenant:String} AND rates.at <= ${timeLiteral(at)} GROUP BY source, target)`
+    `WHERE tenant = {tenant:String} AND rates.at < ${timeLiteral(to ?? at + 1)} GROUP BY source, target)`
   );
 }
 
@@ -103,10 +104,18 @@ function readRates(body: unknown): Rate[] {
   if (Object.keys(body as object).length !== 1) throw refused('', 'the body has the field rates alone');
   if (list.length > RATES_MAX)
     throw new ReportError('too_large', `at most ${RATES_MAX} rates at once`, '/rates');
-  return list.map((item: unknown, i) => readRate(item, `/rates/${i}`));
+  const nowMs = Date.now();
+  const places = new Set<string>();
+  return list.map((item: unknown, i) => {
+    const rate = readRate(item, `/rates/${i}`, nowMs);
+    const place = `${rate.from} ${rate.to} ${rate.at}`;
+    if (places.has(place)) throw refused(`/rates/${i}`, 'a second rate of the same pair and time');
+    places.add(place);
+    return rate;
+  });
 }
 
-function readRate(item: unknown, at: string): Rate {
+function readRate(item: unknown, at: string, nowMs: number): Rate {
   if (typeof item !== 'object' || item === null || Array.isArray(item))
     throw refused(at, 'a rate is an object');
   const fields = item as Record<string, unknown>;
@@ -125,7 +134,7 @@ function readRate(item: unknown, at: string): Rate {
       'a rate is decimal text above 0, with at most 20 digits before and 18 behind the point',
     );
   }
-  const time = fields['at'] === undefined ? Date.now() : parseTime(fields['at']);
+  const time = fields['at'] === undefined ? nowMs : parseTime(fields['at']);
   if (time === undefined) throw refused(`${at}/at`, 'a time is RFC 3339, UTC, with at most milliseconds');
   return { from, to, rate, at: time };
 }

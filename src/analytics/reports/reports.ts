@@ -78,7 +78,9 @@ export class Reports {
     if (method === 'GET' && path === STATUS_PATH) {
       return { name: 'status', run: (signal) => this.status(question, signal) };
     }
-    if (method === 'POST' && path === RESUME_PATH) return { name: 'resume', run: async () => this.resume() };
+    if (method === 'POST' && path === RESUME_PATH) {
+      return { name: 'resume', run: async () => this.resume(question) };
+    }
     if (method === 'POST' && path === QUERY_PATH) {
       return { name: 'query', run: (signal) => this.query(question, signal) };
     }
@@ -89,9 +91,11 @@ export class Reports {
 
   private async report(question: Question, route: Route, id: string, signal: AbortSignal): Promise<Body> {
     const asked = await this.ask(question, decode(id, 'id'), route.parameters, signal);
-    const format = asked.parameters.choice('format', ['json', 'csv']) ?? 'json';
+    const isCsv = asked.parameters.choice('format', ['json', 'csv']) === 'csv';
+    if (isCsv && asked.parameters.text('group_by') !== undefined)
+      throw invalid('group_by', 'the table as CSV has no groups');
     const { body, table } = await route.run(asked);
-    if (format === 'csv' && table !== undefined) {
+    if (isCsv && table !== undefined) {
       const headers =
         table.cursor === undefined ? {} : { headers: [['Link', nextLink(question, table.cursor)] as const] };
       return { contentType: CSV_TYPE, body: toCsv(table.columns, table.rows), ...headers };
@@ -213,7 +217,8 @@ export class Reports {
     return { contentType: JSON_TYPE, body: encodeJson({ as_of_lsn: lsn, as_of: moment(timeMs), ...answer }) };
   }
 
-  private resume(): Body {
+  private resume({ query }: Question): Body {
+    new Parameters(query, new Set());
     this.options.sink.resume();
     return { contentType: JSON_TYPE, body: encodeJson({ resumed: true }) };
   }

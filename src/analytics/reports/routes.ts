@@ -22,44 +22,53 @@ export interface Route {
   readonly run: (asked: Asked) => Promise<Report>;
 }
 
-const COMMON = ['basis', 'as_of_lsn', 'min_lsn', 'tz', ...FILTER_NAMES];
+/** What all reports of the tenant's rows take. */
+const COMMON = ['basis', 'as_of_lsn', 'min_lsn', 'tz'];
+/** The same, with all that narrows. A report names what it applies: what it does not is refused, and never taken without effect. */
+const NARROWED = [...COMMON, ...FILTER_NAMES];
 
-function get(path: string, run: Route['run'], ...more: readonly string[]): Route {
-  return {
-    method: 'GET',
-    path,
-    name: path.replace(/^.*\//, ''),
-    parameters: new Set([...COMMON, ...more]),
-    run,
-  };
+function get(path: string, run: Route['run'], ...parameters: readonly string[]): Route {
+  return { method: 'GET', path, name: path.replace(/^.*\//, ''), parameters: new Set(parameters), run };
 }
 
 /** Every report but `status`, `query` and `resume`, which are not made of the tenant's rows alone. */
 export const ROUTES: readonly Route[] = [
-  get('analytics/overview', overview, 'period', 'until', 'from', 'to', 'bucket', 'shop', 'group_by'),
-  get('analytics/profit-loss', profitLoss, 'from', 'to', 'group_by', 'format'),
-  get('analytics/balances', balances, 'at', 'group_by'),
-  get('analytics/trial-balance', trialBalance, 'at', 'group_by', 'limit', 'cursor', 'format'),
-  get('analytics/balance-sheet', balanceSheet, 'at', 'group_by'),
+  get(
+    'analytics/overview',
+    overview,
+    ...NARROWED,
+    ...['period', 'until', 'from', 'to', 'bucket', 'shop', 'group_by'],
+  ),
+  get('analytics/profit-loss', profitLoss, ...NARROWED, 'from', 'to', 'group_by', 'format'),
+  get('analytics/balances', balances, ...NARROWED, 'at', 'group_by'),
+  get('analytics/trial-balance', trialBalance, ...NARROWED, 'at', 'group_by', 'limit', 'cursor', 'format'),
+  get('analytics/balance-sheet', balanceSheet, ...NARROWED, 'at', 'group_by'),
   get(
     'analytics/accounts/{id}/statement',
     statement,
+    ...NARROWED,
     ...['from', 'to', 'amount_min', 'amount_max', 'order', 'limit', 'cursor', 'format'],
   ),
-  get('analytics/accounts/{id}/balance', balanceAt, 'at'),
-  get('analytics/accounts/{id}/summary', summary, 'from', 'to', 'group_by'),
-  get('analytics/accounts/{id}/reconcile', reconcile),
-  get('analytics/tills/{id}/z-report', zReport, 'date'),
-  get('analytics/tills', tills, 'from', 'to', 'group_by', 'format'),
-  get('analytics/accounts', accounts, 'at', 'limit', 'cursor', 'format'),
+  get('analytics/accounts/{id}/balance', balanceAt, ...NARROWED, 'at'),
+  get('analytics/accounts/{id}/summary', summary, ...NARROWED, 'from', 'to', 'group_by'),
+  get('analytics/accounts/{id}/reconcile', reconcile, 'min_lsn'),
+  get('analytics/tills/{id}/z-report', zReport, ...COMMON, 'currency', 'date'),
+  get('analytics/tills', tills, ...NARROWED, 'from', 'to', 'group_by', 'format'),
+  get(
+    'analytics/accounts',
+    accounts,
+    ...COMMON,
+    ...['currency', 'group', 'prefix', 'type', 'at', 'limit', 'cursor', 'format'],
+  ),
   get(
     'analytics/transactions',
     transactions,
+    ...NARROWED,
     ...['status', 'account', 'reference', 'by', 'from', 'to', 'limit', 'cursor', 'format'],
   ),
-  get('analytics/top', top, 'by', 'of', 'from', 'to', 'limit', 'format'),
-  get('analytics/anomalies', anomalies, 'from', 'to', 'limit', 'format'),
-  get('analytics/totals', totals, 'in', 'at'),
+  get('analytics/top', top, ...NARROWED, 'by', 'of', 'from', 'to', 'limit', 'format'),
+  get('analytics/anomalies', anomalies, ...NARROWED, 'from', 'to', 'limit', 'format'),
+  get('analytics/totals', totals, ...NARROWED, 'in', 'at'),
   {
     method: 'GET',
     path: 'rates',

@@ -15,12 +15,13 @@ export function drawers(asked: Asked): string {
   );
 }
 
-/** What was sent from the tills of the shop that the question names; all where it names none. */
+/** What was sent from the tills of the shop that the question names, of all others than shops' for the empty name; all where it names none. */
 export function ofShop(asked: Asked): Filter {
-  const shop = asked.parameters.text('shop');
+  const shop = asked.parameters.anyText('shop');
   if (shop === undefined) return NO_FILTER;
+  const [isIn, those] = shop === '' ? ['NOT IN', "shop != ''"] : ['IN', 'shop = {shop:String}'];
   return {
-    conditions: [`toString(terminal) IN (SELECT drawer FROM ${drawers(asked)} WHERE shop = {shop:String})`],
+    conditions: [`toString(terminal) ${isIn} (SELECT drawer FROM ${drawers(asked)} WHERE ${those})`],
     params: { shop },
   };
 }

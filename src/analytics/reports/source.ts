@@ -1,6 +1,6 @@
+import { TIME_MAX_MS, TIME_MIN_MS } from '../schema.js';
 import type { Asked } from './asked.js';
 import { type Filter, where } from './filters.js';
-import { TIME_MAX, TIME_MIN } from './parameters.js';
 
 /*
  * Where a report's figures come from. By effective time, a span is covered from the coarsest sums whose buckets fit, its ragged ends by finer ones,
@@ -153,8 +153,8 @@ export function rawRange(asked: Asked, span: Span): string[] {
 }
 
 /** The expression that gives the start of the bucket a row of the source lies in, as milliseconds. Never a constant: grouping by one is another thing. */
-export function bucketStart(starts: readonly number[]): string {
-  const ms = 'toUnixTimestamp64Milli(time)';
+export function bucketStart(starts: readonly number[], column = 'time'): string {
+  const ms = `toUnixTimestamp64Milli(${column})`;
   const [first = 0, second] = starts;
   // No constant, which could not be grouped by.
   if (second === undefined) return `toInt64(${first}) + 0 * ${ms}`;
@@ -171,7 +171,7 @@ export function timeLiteral(ms: number): string {
 
 /** A time to compare a column with: text is read once, in the column's own type, and is sooner planned with than a function is. */
 export function comparable(ms: number): string {
-  if (ms < TIME_MIN || ms > TIME_MAX) return timeLiteral(ms);
+  if (ms < TIME_MIN_MS || ms > TIME_MAX_MS) return timeLiteral(ms);
   return `'${new Date(ms).toISOString().slice(0, -1).replace('T', ' ')}'`;
 }
 
@@ -189,8 +189,8 @@ function range(column: string, spans: readonly Span[]): string[] {
 /** What lies beyond the tables' times is kept at their ends: a span that reaches there is open. */
 function clamp({ from, to }: Span): Span {
   return {
-    from: from === undefined || from <= TIME_MIN ? undefined : from,
-    to: to === undefined || to > TIME_MAX ? undefined : Math.max(to, TIME_MIN),
+    from: from === undefined || from <= TIME_MIN_MS ? undefined : from,
+    to: to === undefined || to > TIME_MAX_MS ? undefined : Math.max(to, TIME_MIN_MS),
   };
 }
 

@@ -1,6 +1,6 @@
 import type { Row } from '../database.js';
 import { accountOf } from './account.js';
-import { type Asked, big, isDebitNormal, iso, msOf, optional, type Report } from './asked.js';
+import { type Asked, big, isDebitNormal, iso, msOf, optional, type Report, tableOf } from './asked.js';
 import { anyCurrency } from './currencies.js';
 import { readCursor, writeCursor } from './cursor.js';
 import { both, equal, type Filter, where } from './filters.js';
@@ -109,16 +109,11 @@ export async function statement(asked: Asked): Promise<Report> {
       rows,
       cursor: next,
     },
-    table: {
-      columns: CSV_COLUMNS,
-      rows: rows.map((row) => {
-        const cells = row as unknown as Record<string, unknown>;
-        return CSV_COLUMNS.map((name) =>
-          name === 'counterparts' ? row.counterparts.join(' ') : cells[name],
-        );
-      }),
-      cursor: next,
-    },
+    table: tableOf(
+      CSV_COLUMNS,
+      rows.map((row) => ({ ...row, counterparts: row.counterparts.join(' ') })),
+      next,
+    ),
   };
 }
 

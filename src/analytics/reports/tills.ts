@@ -1,4 +1,4 @@
-import { type Asked, descending, optional, type Report } from './asked.js';
+import { type Asked, ascending, descending, optional, type Report, tableOf } from './asked.js';
 import { oneCurrency } from './currencies.js';
 import { FIGURES_SQL, figuresOf } from './figures.js';
 import { both, readKey } from './filters.js';
@@ -30,12 +30,9 @@ export async function tills(asked: Asked): Promise<Report> {
   ]);
   const list = rows
     .map((row) => ({ till: row[0] as string, ...optional('shop', row[1]), ...figuresOf(row, 2) }))
-    .sort((a, b) => descending(a.net, b.net));
+    .sort((a, b) => descending(a.net, b.net) || ascending(a.till, b.till));
   return {
     body: { currency, tills: list, ...(groups !== undefined && { groups }) },
-    table: {
-      columns: COLUMNS,
-      rows: list.map((till) => COLUMNS.map((name) => (till as Record<string, unknown>)[name])),
-    },
+    table: tableOf(COLUMNS, list),
   };
 }

@@ -1,4 +1,4 @@
-import { type Asked, big, type Report } from './asked.js';
+import { type Asked, big, type Report, tableOf } from './asked.js';
 import { oneCurrency } from './currencies.js';
 import { both } from './filters.js';
 import { source } from './source.js';
@@ -39,9 +39,6 @@ export async function top(asked: Asked): Promise<Report> {
   }));
   return {
     body: { by, of, currency, rows },
-    table: {
-      columns: ['key', 'value', 'count'],
-      rows: rows.map(({ key, value, count }) => [key, value, count]),
-    },
+    table: tableOf(['key', 'value', 'count'], rows),
   };
 }

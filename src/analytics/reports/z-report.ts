@@ -3,7 +3,7 @@ import { findAccount } from './account.js';
 import { type Asked, big, iso, msOf, normal, optional, type Report } from './asked.js';
 import { anyCurrency } from './currencies.js';
 import { FIGURES_SQL, figuresOf } from './figures.js';
-import { both, equal, type Filter, where } from './filters.js';
+import { both, equal, type Filter, NO_FILTER, where } from './filters.js';
 import { invalid } from './parameters.js';
 import {
   accountSource,
@@ -27,8 +27,8 @@ export async function zReport(asked: Asked): Promise<Report> {
   const from = given ?? zone.floor(asked.nowMs, 'day');
   const day = { from, to: zone.step(from, 'day', 1) };
   const till = equal('terminal', id, 'till');
-  const filter = both(till, anyCurrency(asked), asked.filters.others);
-  const account = await findAccount(asked, id);
+  const filter = both(till, anyCurrency(asked));
+  const account = await findAccount(asked);
   if (account === undefined && !(await hasTraded(asked))) {
     throw new ReportError('account_not_found', `no till ${JSON.stringify(id)}`);
   }
@@ -50,7 +50,7 @@ export async function zReport(asked: Asked): Promise<Report> {
     holdsOpen(asked, day.to),
     account === undefined ? undefined : drawerOf(asked, account.type, day),
     tradeTimes(asked, day, filter),
-    // Days are numbered by all trade, whatever the report is narrowed to.
+    // Days are numbered by trade in any currency.
     numberOf(asked, day, till),
   ]);
   const currencies = new Set([
@@ -102,7 +102,7 @@ async function holdsOpen(asked: Asked, to: number): Promise<Map<string, { count:
   const rows = await asked.rows(
     `SELECT toString(currency) AS m, count(), sum(amount) FROM transactions ${where(till, "kind = 'pending'", ...until)} ` +
       'AND lsn NOT IN (SELECT created_lsn FROM transactions ' +
-      `${where({ conditions: [], params: {} }, "kind IN ('post', 'void', 'expire')", ...until)}) GROUP BY m`,
+      `${where(NO_FILTER, "kind IN ('post', 'void', 'expire')", ...until)}) GROUP BY m`,
     till.params,
   );
   return new Map(
