@@ -15,7 +15,7 @@ export function drawers(asked: Asked): string {
   );
 }
 
-/** What was sent from the tills of the shop that the question names, of all others than shops' for the empty name; all where it names none. */
+/** What was sent from the tills of the shop that the question names; of the shop "" it is what came from no shop's till. All where it names none. */
 export function ofShop(asked: Asked): Filter {
   const shop = asked.parameters.anyText('shop');
   if (shop === undefined) return NO_FILTER;
