@@ -47,9 +47,9 @@ export interface SinkStatus {
   readonly currencies: readonly { readonly currency: string; readonly count: bigint }[];
 }
 
-/** @throws Error for any other answer, also while analytics is not ready */
-export async function readSink(url: string, token: string): Promise<SinkStatus> {
-  return (await call(`${url}/v1/analytics/status`, token)) as unknown as SinkStatus;
+/** Waits some seconds for an LSN. @throws Error for any other answer, also while analytics is not ready, or not there yet */
+export async function readSink(url: string, token: string, minLsn: bigint): Promise<SinkStatus> {
+  return (await call(`${url}/v1/analytics/status?min_lsn=${minLsn}`, token)) as unknown as SinkStatus;
 }
 
 export interface TrialBalanceRow {
