@@ -24,9 +24,14 @@ export interface Counters {
   readonly logBytes: number;
 }
 
+/** @throws Error when there is none of that name */
+export type Figures = (name: string) => number;
+
 export interface KassaServer extends Server {
   readonly data: string;
   counters(): Promise<Counters>;
+  /** The figures of `/metrics` as they are now, by name. */
+  figures(): Promise<Figures>;
   /** Resolves when no checkpoint is due: what is measured next shall not pay for what was measured before. */
   settled(): Promise<void>;
 }
@@ -54,6 +59,7 @@ export async function startKassa(options: KassaOptions): Promise<KassaServer> {
     pids: [child.pid!],
     stop: () => stop(child),
     settled: () => checkpointed(url, checkpointRecords),
+    figures: () => figures(url),
     counters: async () => ({ ...(await counters(url)), logBytes: logBytes(data) }),
   };
 }
@@ -92,12 +98,20 @@ async function createAccounts(url: string, set: AccountSet): Promise<void> {
 }
 
 async function counters(url: string): Promise<Omit<Counters, 'logBytes'>> {
-  const text = await (await fetch(`${url}/metrics`)).text();
-  const read = (name: string) => Number(new RegExp(`^${name} (\\d+)`, 'm').exec(text)![1]);
+  const figure = await figures(url);
   return {
-    lsn: read('kassa_durable_lsn'),
-    commits: read('kassa_log_commits'),
-    checkpointLsn: read('kassa_checkpoint_lsn'),
+    lsn: figure('kassa_durable_lsn'),
+    commits: figure('kassa_log_commits'),
+    checkpointLsn: figure('kassa_checkpoint_lsn'),
+  };
+}
+
+async function figures(url: string): Promise<Figures> {
+  const text = await (await fetch(`${url}/metrics`)).text();
+  return (name) => {
+    const found = new RegExp(`^${name} (\\d+)`, 'm').exec(text);
+    if (found === null) throw new Error(`there is no metric ${name}`);
+    return Number(found[1]);
   };
 }
 

@@ -68,7 +68,7 @@ async function catchUp(bench: Bench): Promise<void> {
       const away = bench.keep(await startKassa(options));
       const load: Load = { connections: 10, batch: BATCH, window: 2, accounts, sales: behind };
       await generate(away, load, { ...bench.settings, warmupS: 0, seconds: Number.MAX_SAFE_INTEGER });
-      const lsn = await figure(away, 'kassa_durable_lsn');
+      const { lsn } = await away.counters();
       await away.stop();
       const back = bench.keep(await startKassa({ ...options, analytics: 'embedded' }));
       const [postingsPerS, measure] = await Promise.all([
@@ -94,11 +94,11 @@ async function rateUpTo(server: KassaServer, lsn: number): Promise<number> {
   const end = performance.now() + WAIT_MS;
   let began = performance.now();
   while (performance.now() < end) {
-    const cursor = await figure(server, 'kassa_analytics_cursor');
-    const rows = await figure(server, 'kassa_analytics_rows_total');
+    const figure = await server.figures();
+    const rows = figure('kassa_analytics_rows_total');
     const now = performance.now();
     if (rows === 0) began = now;
-    if (cursor >= lsn) return (rows / (now - began)) * 1000;
+    if (figure('kassa_analytics_cursor') >= lsn) return (rows / (now - began)) * 1000;
     await setTimeout(POLL_MS);
   }
   throw new Error(`the sink did not catch up in ${WAIT_MS / 1000} s`);
@@ -107,13 +107,8 @@ async function rateUpTo(server: KassaServer, lsn: number): Promise<number> {
 /** Resolves when all that is durable is in ClickHouse. */
 async function delivered(server: KassaServer): Promise<void> {
   const end = performance.now() + WAIT_MS;
-  while ((await figure(server, 'kassa_analytics_lag_lsns')) > 0) {
+  while ((await server.figures())('kassa_analytics_lag_lsns') > 0) {
     if (performance.now() > end) throw new Error(`the sink is still behind after ${WAIT_MS / 1000} s`);
     await setTimeout(POLL_MS);
   }
-}
-
-async function figure(server: KassaServer, name: string): Promise<number> {
-  const text = await (await fetch(`http://127.0.0.1:${server.port}/metrics`)).text();
-  return Number(new RegExp(`^${name} (\\d+)`, 'm').exec(text)?.[1] ?? 0);
 }
