@@ -48,15 +48,18 @@ async function attack(target: Target, index: number, count: number): Promise<Tar
   let allocatedMax = 0;
   for (let done = 0; done < count && failures.length < 5; ) {
     const group = Array.from({ length: Math.min(GROUP, count - done) }, () => next(target, dice, corpus));
+    // At first nearly every input brings something new: to look for those by halves would run each many times.
+    const isFirst = done === 0;
     coverage.takeNews();
     for (const input of group) {
       const { problem, allocated } = await runOne(target, index, input);
       if (problem !== undefined)
         failures.push({ problem, input: Buffer.from(input.subarray(0, 2048)).toString('hex') });
       allocatedMax = Math.max(allocatedMax, allocated);
+      if (isFirst && coverage.takeNews()) keep(input, corpus, dice);
     }
     done += group.length;
-    if (coverage.hasNews()) await keepNews(target, index, group, corpus, dice);
+    if (!isFirst && coverage.hasNews()) await keepNews(target, index, group, corpus, dice);
   }
   return {
     target: target.name,
@@ -88,10 +91,13 @@ async function keepNews(
     if (!coverage.hasNews()) return;
     await keepNews(target, index, group.slice(0, group.length >> 1), corpus, dice);
     await keepNews(target, index, group.slice(group.length >> 1), corpus, dice);
-  } else if (coverage.takeNews() && only!.length <= KEPT_BYTES_MAX) {
-    if (corpus.length < CORPUS_MAX) corpus.push(only!);
-    else corpus[dice.below(CORPUS_MAX)] = only!;
-  }
+  } else if (coverage.takeNews()) keep(only!, corpus, dice);
+}
+
+function keep(input: Uint8Array, corpus: Uint8Array[], dice: Dice): void {
+  if (input.length > KEPT_BYTES_MAX) return;
+  if (corpus.length < CORPUS_MAX) corpus.push(input);
+  else corpus[dice.below(CORPUS_MAX)] = input;
 }
 
 async function runOne(

@@ -1,3 +1,4 @@
+import { setTimeout } from 'node:timers/promises';
 import { openLedger } from '../../src/ledger.js';
 
 /**
@@ -11,6 +12,9 @@ const names = Array.from({ length: 20 }, (_, i) => `{${i % 5}}:account-${i}`);
 await session.createAccounts({
   accounts: names.map((id) => ({ id, currency: 'EUR', type: 'asset', min_balance: null })),
 });
+
+/** Between two rounds: else what a test has to read again grows with the time that checkpoints take. */
+const PAUSE_MS = 10;
 
 let told = 0;
 process.stdout.write('open\n');
@@ -32,4 +36,5 @@ for (let i = 0; ; i++) {
   const { checkpointLsn } = ledger.stats();
   if (checkpointLsn > told) process.stdout.write(`${checkpointLsn}\n`);
   told = Math.max(told, checkpointLsn);
+  await setTimeout(PAUSE_MS);
 }
