@@ -1,12 +1,12 @@
 import { execFile } from 'node:child_process';
-import { cpSync, mkdirSync, mkdtempSync, readdirSync, rmSync, symlinkSync } from 'node:fs';
+import { mkdtempSync, readdirSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterAll, describe, expect, it, onTestFinished } from 'vitest';
 import type { DemoReport } from '../src/demo/report.js';
+import { packageWithoutClickHouse } from './support/package-copy.js';
 
-const ROOT = fileURLToPath(new URL('../..', import.meta.url));
 const CLI = fileURLToPath(new URL('../src/cli.js', import.meta.url));
 
 /** The only place that a demo may use; another one may be running beside it. */
@@ -20,21 +20,6 @@ function demo(args: readonly string[], cli = CLI): Promise<{ code: number; stdou
       resolve({ code: error === null ? 0 : Number(error.code), stdout, stderr }),
     );
   });
-}
-
-/** The package as it is installed without what is optional: the same files, and all modules but one. @returns its command line */
-function packageWithoutClickHouse(): string {
-  const copy = mkdtempSync(join(tmpdir(), 'kassa-package-'));
-  onTestFinished(() => rmSync(copy, { recursive: true, force: true }));
-  for (const part of ['package.json', 'dist/src', 'dist/engine', 'dist/wal', 'src/demo/data']) {
-    cpSync(join(ROOT, part), join(copy, part), { recursive: true });
-  }
-  mkdirSync(join(copy, 'node_modules'));
-  for (const name of readdirSync(join(ROOT, 'node_modules'))) {
-    if (name.startsWith('.') || name === 'chdb') continue;
-    symlinkSync(join(ROOT, 'node_modules', name), join(copy, 'node_modules', name), 'junction');
-  }
-  return join(copy, 'dist/src/cli.js');
 }
 
 describe('the demo', () => {
@@ -67,7 +52,8 @@ describe('the demo', () => {
 
   it('runs without the embedded ClickHouse, and says that it is left out', { timeout: 180_000 }, async () => {
     const copy = packageWithoutClickHouse();
-    const { code, stdout, stderr } = await demo(['--seconds', '4'], copy);
+    onTestFinished(() => rmSync(copy, { recursive: true, force: true }));
+    const { code, stdout, stderr } = await demo(['--seconds', '4'], join(copy, 'dist/src/cli.js'));
     expect(code, stderr).toBe(0);
     expect(stdout).toContain('without analytics');
     expect(stdout).toMatch(/ClickHouse +left out/);

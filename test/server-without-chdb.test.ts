@@ -1,28 +1,16 @@
 import { execFileSync, spawn, spawnSync } from 'node:child_process';
-import { cpSync, mkdirSync, mkdtempSync, readdirSync, rmSync, symlinkSync } from 'node:fs';
+import { cpSync, mkdtempSync, rmSync, symlinkSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
-import { afterAll, beforeAll, describe, expect, it, onTestFinished } from 'vitest';
+import { afterAll, describe, expect, it, onTestFinished } from 'vitest';
+import { packageWithoutClickHouse, ROOT } from './support/package-copy.js';
 import { freePort } from './support/server.js';
 
-const ROOT = fileURLToPath(new URL('../..', import.meta.url));
-const app = mkdtempSync(join(tmpdir(), 'kassa-no-chdb-'));
+/** The package as the Docker image has it: everything but the embedded engine. */
+const app = packageWithoutClickHouse();
 const CLI = join(app, 'dist', 'src', 'cli.js');
 const WORDS = 'the embedded ClickHouse is not installed';
 
-/** The package as the Docker image has it: everything but the embedded engine. */
-beforeAll(() => {
-  const modules = join(app, 'node_modules');
-  mkdirSync(modules);
-  for (const name of readdirSync(join(ROOT, 'node_modules'))) {
-    if (!/^(\.|chdb$|@chdb$)/.test(name))
-      symlinkSync(join(ROOT, 'node_modules', name), join(modules, name), 'junction');
-  }
-  for (const name of ['package.json', 'dist/src', 'dist/wal', 'dist/engine', 'src/analytics/dashboard']) {
-    cpSync(join(ROOT, name), join(app, name), { recursive: true });
-  }
-});
 afterAll(() => rmSync(app, { recursive: true, force: true }));
 
 describe('without chdb', () => {
@@ -76,7 +64,9 @@ describe('without chdb', () => {
       expect(answer.status).toBe(503);
       expect(await answer.json()).toMatchObject({
         code: 'not_ready',
-        detail: expect.stringContaining(WORDS),
+        detail: expect.stringMatching(
+          `${WORDS}: add the package chdb, or give --analytics the URL of a server`,
+        ),
       });
       expect(output.split(WORDS)).toHaveLength(2);
     } finally {
@@ -93,6 +83,6 @@ describe('without chdb', () => {
       { cwd: app, encoding: 'utf8', timeout: 30_000 },
     );
     expect(status).toBe(2);
-    expect(stderr + stdout).toContain(WORDS);
+    expect(stderr + stdout).toContain(`--analytics embedded: ${WORDS}: add the package chdb`);
   });
 });

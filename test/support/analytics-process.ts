@@ -4,6 +4,8 @@ import { type ServerProcess, until } from './server.js';
 /** A server with its analytics process, and what a test wants to know of it. */
 
 const DEADLINE_MS = 60_000;
+/** Its process has the lowest priority: looking all the time would keep it from what is waited for. */
+const LOOK_MS = 50;
 
 /** The analytics process of a server; undefined while there is none. */
 export function analyticsPid({ pid }: ServerProcess): number | undefined {
@@ -22,7 +24,7 @@ export function isAlive(pid: number): boolean {
 
 /** How analytics stands, as `/health/ready` tells. */
 export async function analyticsHealth(server: ServerProcess): Promise<{ readonly [name: string]: unknown }> {
-  const { body } = await server.httpWith(undefined).get('/health/ready');
+  const { body } = await server.operator.get('/health/ready');
   return body['analytics'] as { readonly [name: string]: unknown };
 }
 
@@ -30,10 +32,12 @@ export async function analyticsHealth(server: ServerProcess): Promise<{ readonly
 export async function delivered(server: ServerProcess): Promise<void> {
   const lsn = await server.metric('kassa_durable_lsn');
   await until(
-    async () =>
-      (await server.metric('kassa_analytics_up')) === 1 &&
-      (await server.metric('kassa_analytics_cursor')) >= lsn,
+    async () => {
+      const metrics = await server.metrics();
+      return metrics.get('kassa_analytics_up') === 1 && metrics.get('kassa_analytics_cursor')! >= lsn;
+    },
     DEADLINE_MS,
     () => `analytics does not reach LSN ${lsn}: ${server.output()}`,
+    LOOK_MS,
   );
 }

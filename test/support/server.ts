@@ -96,7 +96,8 @@ export class ServerProcess {
   readonly stderr: () => string;
   private readonly clients: { close(): void }[] = [];
   private exit: Exit | undefined;
-  private readonly operator: HttpClient;
+  /** Asks without a token. */
+  readonly operator: HttpClient;
 
   private constructor(
     readonly options: ServerOptions,
@@ -264,16 +265,17 @@ function collect(child: ChildProcess, stream: 'stdout' | 'stderr'): () => string
   return () => text;
 }
 
-/** Waits for a condition. @throws after `deadlineMs` */
+/** Waits for a condition, and looks every `everyMs`. @throws after `deadlineMs` */
 export async function until(
   holds: () => boolean | Promise<boolean>,
   deadlineMs: number,
   why: () => string,
+  everyMs = 5,
 ): Promise<void> {
   const end = performance.now() + deadlineMs;
   while (!(await holds())) {
     if (performance.now() > end) throw new Error(`not within ${deadlineMs} ms: ${why()}`);
-    await new Promise((resolve) => setTimeout(resolve, 5));
+    await new Promise((resolve) => setTimeout(resolve, everyMs));
   }
 }
 
