@@ -12,20 +12,15 @@ import type { EngineBalance } from '../src/analytics/messages.js';
 import { Reports } from '../src/analytics/reports/reports.js';
 import { RowEncoder } from '../src/analytics/rows.js';
 import { BUCKETS, SCHEMA_VERSION, sumsSelect } from '../src/analytics/schema.js';
+import { PACE } from '../src/analytics/sink.js';
 import { openLogReader } from '../wal/log.js';
 import { Dice } from './support/dice.js';
 import { FaultyDatabase, refusedConnection } from './support/faulty-database.js';
 import { accounts, move, must, until, World } from './support/ledger.js';
 import { type MadeFields, MadeLog, RandomTrade } from './support/made-log.js';
+import { auditTables } from './support/table-audit.js';
 import { temporaryDirectory } from './support/wal.js';
-import {
-  deliver,
-  embedded,
-  expectTablesOf,
-  expectViews,
-  stateOf,
-  watchedSink,
-} from './support/watched-sink.js';
+import { AT_ONCE, deliver, embedded, expectViews, stateOf, watchedSink } from './support/watched-sink.js';
 
 /** The sink against the embedded engine, on logs that were made for it. */
 
@@ -66,14 +61,14 @@ describe('what is delivered', () => {
     const { data, log, trade, database } = await setup(1);
     trade.run(3000);
     await deliver(data, database, log.lsn);
-    await expectTablesOf(database, data);
+    await auditTables(database, data);
     const kinds = await database.rows('SELECT DISTINCT kind FROM transactions ORDER BY kind');
     const all = ['expire', 'pending', 'post', 'posted', 'reversal', 'tombstone', 'void'];
     expect(kinds.flat()).toEqual(all);
     trade.run(500);
     await deliver(data, database, log.lsn - 100);
     await deliver(data, database, log.lsn);
-    await expectTablesOf(database, data);
+    await auditTables(database, data);
     log.close();
   });
 
@@ -178,7 +173,7 @@ describe('what is delivered', () => {
 
     const database = await embedded(world.data);
     await deliver(world.data, database, lsn);
-    await expectTablesOf(database, world.data);
+    await auditTables(database, world.data);
     const sums = (from: string, amount: string, held: string) =>
       database.rows(`SELECT account, ${amount}, ${held} FROM ${from} GROUP BY account ORDER BY account`);
     const side = (of: string) => `sumIf(${of}, side = 'debit'), sumIf(${of}, side = 'credit')`;
@@ -216,7 +211,7 @@ describe('what is delivered', () => {
       log.timeMs = Math.max(log.timeMs, Date.UTC(2025, month + 1, 1));
     }
     await deliver(data, database, log.lsn);
-    await expectTablesOf(database, data);
+    await auditTables(database, data);
     const months = await database.rows(
       'SELECT DISTINCT toYYYYMM(committed_at) AS month FROM postings ORDER BY month',
     );
@@ -273,20 +268,26 @@ describe('what is delivered', () => {
     const { data, log, database } = await setup(5);
     const shop = new Shop(log);
     log.flush();
-    const sink = watchedSink(data, database);
+    const watched = new FaultyDatabase(database);
+    let begunMs = 0;
+    watched.fault = (when, statement) => {
+      if (when === 'before' && statement === 'INSERT INTO postings') begunMs = performance.now();
+    };
+    const sink = watchedSink(data, watched, { pace: PACE });
     sink.durable(log.lsn);
     await sink.reached(log.lsn, 30_000);
-    // The quickest of a few: a machine that has much else to do is not the sink's fault.
-    const took: number[] = [];
+    // Until its insert begins, and the quickest of a few: a machine that has much else to do is not the sink's fault.
+    const waited: number[] = [];
     for (let i = 0; i < 4; i++) {
       const lsn = shop.sell(5n);
       log.flush();
       const from = performance.now();
       sink.durable(lsn);
       expect(await sink.reached(lsn, 30_000)).toBe(true);
-      took.push(performance.now() - from);
+      waited.push(begunMs - from);
     }
-    expect(Math.min(...took)).toBeLessThan(1500);
+    expect(Math.min(...waited)).toBeGreaterThan(0);
+    expect(Math.min(...waited)).toBeLessThan(1500);
     log.close();
   });
 });
@@ -315,23 +316,25 @@ describe('a delivery that was cut off', () => {
         await deliver(data, database, log.lsn);
       }
     }
-    await expectTablesOf(database, data);
+    await auditTables(database, data);
     log.close();
   });
 
-  it.each(BUCKETS)('between postings and sums_%s is mended', async (bucket) => {
+  it('between postings and a view is mended, whichever it is', async () => {
     const { data, log, trade, database } = await setup(7);
     trade.run(200);
     await deliver(data, database, log.lsn);
-    await database.command(`DROP VIEW sums_${bucket}_view SYNC`);
-    trade.run(100);
-    await deliver(data, database, log.lsn);
-    await database.command(
-      `CREATE MATERIALIZED VIEW sums_${bucket}_view TO sums_${bucket} AS ${sumsSelect(bucket)}`,
-    );
-    trade.run(100);
-    await deliver(data, database, log.lsn);
-    await expectTablesOf(database, data);
+    for (const bucket of BUCKETS) {
+      await database.command(`DROP VIEW sums_${bucket}_view SYNC`);
+      trade.run(100);
+      await deliver(data, database, log.lsn);
+      await database.command(
+        `CREATE MATERIALIZED VIEW sums_${bucket}_view TO sums_${bucket} AS ${sumsSelect(bucket)}`,
+      );
+      trade.run(100);
+      await deliver(data, database, log.lsn);
+      await auditTables(database, data);
+    }
     log.close();
   });
 });
@@ -354,15 +357,17 @@ describe('a ClickHouse that is away', () => {
     const away = await stateOf(sink, 'retrying');
     expect(away.reason).toContain('ECONNREFUSED');
     // After some failures each try is one small question.
-    await until('the breaker', () => asked.length > 6);
-    expect(asked.slice(5)).toEqual(asked.slice(5).map(() => 'SELECT 1'));
+    await until('the breaker', () => asked.filter((statement) => statement === 'SELECT 1').length > 1);
+    const opened = asked.indexOf('SELECT 1');
+    expect(opened).toBeLessThanOrEqual(5);
+    expect(asked.slice(opened)).toEqual(asked.slice(opened).map(() => 'SELECT 1'));
     expect(sink.status()).toMatchObject({ lagLsns: 300, retries: expect.any(Number) });
     asked = [];
     faulty.fault = () => {};
     expect(await sink.reached(log.lsn, 30_000)).toBe(true);
     expect(sink.status().state).toBe('running');
     expect(sink.logged.filter((line) => line.includes('try again')).length).toBe(1);
-    await expectTablesOf(database, data);
+    await auditTables(database, data);
     log.close();
   });
 
@@ -387,13 +392,14 @@ describe('a ClickHouse that is away', () => {
     const faulty = new FaultyDatabase(database);
     let tries = 0;
     faulty.fault = (when, statement) => {
-      if (when === 'before' && statement === 'INSERT INTO postings' && ++tries <= 7)
+      // Oftener than what may be for the content is tried.
+      if (when === 'before' && statement === 'INSERT INTO postings' && ++tries <= 5)
         throw Object.assign(new Error('memory limit exceeded'), { code: '241' });
     };
-    const sink = watchedSink(data, faulty);
+    const sink = watchedSink(data, faulty, { pace: { ...AT_ONCE, postings: 50_000 } });
     sink.durable(log.lsn);
     expect(await sink.reached(log.lsn, 50_000)).toBe(true);
-    await expectTablesOf(database, data);
+    await auditTables(database, data);
     const [batches] = await database.rows('SELECT count() FROM batches');
     expect(Number(batches![0])).toBeGreaterThan(1);
     log.close();
@@ -474,7 +480,7 @@ describe('records that ClickHouse refuses', () => {
     await database.command('ALTER TABLE sums_day DROP CONSTRAINT rule');
     sink.resume();
     expect(await sink.reached(lsn, 30_000)).toBe(true);
-    await expectTablesOf(database, data);
+    await auditTables(database, data);
     log.close();
   });
 });
@@ -490,7 +496,7 @@ describe('tables that are not what they should be', () => {
     const sink = watchedSink(other, database);
     sink.durable(stranger.lsn);
     expect((await stateOf(sink, 'halted')).reason).toContain('another ledger');
-    await expectTablesOf(database, data);
+    await auditTables(database, data);
     stranger.close();
     log.close();
   });
@@ -506,7 +512,7 @@ describe('tables that are not what they should be', () => {
     );
     trade.run(20);
     await deliver(data, database, log.lsn);
-    await expectTablesOf(database, data);
+    await auditTables(database, data);
     const versions = await database.rows('SELECT version FROM schema_versions ORDER BY version');
     expect(versions).toEqual(Array.from({ length: SCHEMA_VERSION }, (_, i) => [i + 1]));
     const [table] = await database.rows(
@@ -560,19 +566,21 @@ describe('tables that are not what they should be', () => {
     trade.run(1);
     sink.durable(log.lsn);
     expect(await sink.reached(log.lsn, 30_000)).toBe(true);
-    await expectTablesOf(database, data);
+    await auditTables(database, data);
     log.close();
   });
 
-  it.each(BUCKETS)('but are only the view sums_%s are mended', async (bucket) => {
+  it('but are only a view are mended, whichever it is', async () => {
     const { data, log, trade, database } = await setup(17, Date.UTC(2026, 3, 30, 23, 59));
     trade.run(100);
     log.timeMs = Date.UTC(2026, 4, 1);
     trade.run(100);
     await deliver(data, database, log.lsn);
-    await database.command(`INSERT INTO sums_${bucket} SELECT * FROM sums_${bucket} WHERE month = 202604`);
-    await deliver(data, database, log.lsn);
-    await expectTablesOf(database, data);
+    for (const bucket of BUCKETS) {
+      await database.command(`INSERT INTO sums_${bucket} SELECT * FROM sums_${bucket} WHERE month = 202604`);
+      await deliver(data, database, log.lsn);
+      await auditTables(database, data);
+    }
     log.close();
   });
 
@@ -584,7 +592,7 @@ describe('tables that are not what they should be', () => {
     await deliver(data, database, log.lsn);
     const legs = 'SELECT sum(legs) FROM sums_month';
     const before = await database.rows(legs);
-    const sink = watchedSink(data, database, 30);
+    const sink = watchedSink(data, database, { ttlDays: 30 });
     sink.durable(log.lsn);
     await stateOf(sink, 'running');
     await sink.close();
@@ -596,7 +604,7 @@ describe('tables that are not what they should be', () => {
     }
     expect(await database.rows(legs)).toEqual(before);
     trade.run(100);
-    const again = watchedSink(data, database, 30);
+    const again = watchedSink(data, database, { ttlDays: 30 });
     again.durable(log.lsn);
     expect(await again.reached(log.lsn, 30_000)).toBe(true);
     expect(await checkTables(database)).toEqual([]);
@@ -628,7 +636,7 @@ describe('tables that are not what they should be', () => {
     expect(sink.status()).toMatchObject({ cursor: before, reason: /are kept for the log/ });
     await sink.close();
     await deliver(data, database, log.lsn);
-    await expectTablesOf(database, data);
+    await auditTables(database, data);
     log.close();
   });
 
@@ -732,7 +740,7 @@ async function report(
   query: string,
   engine?: EngineBalance,
 ): Promise<object> {
-  const sink = watchedSink(data, database, ttlDays);
+  const sink = watchedSink(data, database, { ttlDays });
   sink.durable(log.lsn);
   await stateOf(sink, 'running');
   expect(await sink.reached(log.lsn, 30_000)).toBe(true);

@@ -3,10 +3,12 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { FaultyDatabase } from './support/faulty-database.js';
+import { until } from './support/ledger.js';
 import { MadeLog, RandomTrade } from './support/made-log.js';
 import { auditOf, sinkLife } from './support/sink-life.js';
+import { auditTables } from './support/table-audit.js';
 import { temporaryDirectory } from './support/wal.js';
-import { deliver, embedded, expectTablesOf, stateOf, watchedSink } from './support/watched-sink.js';
+import { deliver, embedded, stateOf, watchedSink } from './support/watched-sink.js';
 
 /** What a power failure may leave of the embedded engine's files, which it does not sync. */
 
@@ -64,20 +66,28 @@ function definition(data: string, table: string): string {
   return join(engineOf(data), 'metadata', 'kassa', `${table}.sql`);
 }
 
-/** Tears a copy, and lets a sink begin on it. @returns what it said */
-async function afterwards(damage: (data: string) => void): Promise<{ said: string; remakes: number }> {
+/**
+ * Tears a copy, and lets a sink begin on it, which holds the tables against the log when it is there.
+ * @param isReopened whether the next process does so too: one time for each way of mending
+ * @returns what it said
+ */
+async function afterwards(
+  damage: (data: string) => void,
+  isReopened = false,
+): Promise<{ said: string; remakes: number }> {
   const data = join(temporaryDirectory(), 'copy');
   // Tables are found by relative links.
   cpSync(whole, data, { recursive: true, verbatimSymlinks: true });
   damage(data);
-  const { status, said } = await sinkLife(data, lsn, { mayRemake: true });
+  const { status, said, code } = await sinkLife(data, lsn, { mayRemake: true, isAudited: true });
   expect(status, said).toMatchObject({ state: 'running', cursor: lsn });
-  await auditOf(data);
+  expect(code, said).toBe(0);
+  if (isReopened) await auditOf(data);
   return { said, remakes: status!.remakes };
 }
 
 describe('torn tables of the embedded engine are made anew', { timeout: TIMEOUT_MS }, () => {
-  it.each<[string, (data: string) => void]>([
+  it.each<[string, (data: string) => void, boolean?]>([
     ['the newest part of accounts is gone', (data) => drop(data, 'accounts')],
     ['the newest part of transactions is gone', (data) => drop(data, 'transactions')],
     ['the newest part of postings is gone', (data) => drop(data, 'postings')],
@@ -85,7 +95,7 @@ describe('torn tables of the embedded engine are made anew', { timeout: TIMEOUT_
       'a part has all its files, and they are empty',
       (data) => eachFile(data, 'transactions', (path) => truncateSync(path)),
     ],
-    ['a part is blank', (data) => eachFile(data, 'postings', blank)],
+    ['a part is blank', (data) => eachFile(data, 'postings', blank), true],
     [
       'the rows of a part are blank',
       (data) => {
@@ -93,27 +103,27 @@ describe('torn tables of the embedded engine are made anew', { timeout: TIMEOUT_
       },
     ],
     ['a table is gone', (data) => rmSync(definition(data, 'postings'))],
-  ])('%s', async (_, damage) => {
-    const { said, remakes } = await afterwards(damage);
+  ])('%s', async (_, damage, isReopened) => {
+    const { said, remakes } = await afterwards(damage, isReopened);
     expect(remakes, said).toBe(1);
     expect(said).toContain('warn analytics makes all tables anew from the log');
   });
 
   it('and so is a directory that cannot be opened, which is put aside', async () => {
-    const { said } = await afterwards((data) => truncateSync(definition(data, 'postings')));
+    const { said } = await afterwards((data) => truncateSync(definition(data, 'postings')), true);
     expect(said).toMatch(/replaced .*clickhouse-unreadable/);
   });
 });
 
 describe('what is behind as a whole', { timeout: TIMEOUT_MS }, () => {
-  it.each<[string, readonly string[]]>([
+  it.each<[string, readonly string[], boolean?]>([
     ['the newest word of what was delivered', ['batches']],
-    ['the newest part of each table', TABLES],
+    ['the newest part of each table', TABLES, true],
     ['the newest part of a view', ['sums_day']],
-  ])('is brought up without that: %s', async (_, tables) => {
+  ])('is brought up without that: %s', async (_, tables, isReopened) => {
     const { said, remakes } = await afterwards((data) => {
       for (const table of tables) drop(data, table);
-    });
+    }, isReopened);
     expect(remakes, said).toBe(0);
   });
 });
@@ -140,7 +150,7 @@ describe('making all tables anew', { timeout: TIMEOUT_MS }, () => {
       `INSERT INTO skipped (first_lsn, last_lsn, records, postings, reason) VALUES (${record![0]}, ${record![0]}, 0, ${record![1]}, 'x')`,
     );
     await database.command('TRUNCATE TABLE accounts');
-    const sink = watchedSink(data, database, 0, true);
+    const sink = watchedSink(data, database, { mayRemake: true });
     sink.durable(lsn);
     expect(await stateOf(sink, 'running')).toMatchObject({ remakes: 1 });
     expect(await sink.reached(lsn, TIMEOUT_MS)).toBe(true);
@@ -150,7 +160,7 @@ describe('making all tables anew', { timeout: TIMEOUT_MS }, () => {
       'SELECT (SELECT count() FROM accounts) + (SELECT count() FROM transactions)',
     );
     expect(counted).toEqual([[String(lsn - 1)]]);
-    const again = watchedSink(data, database, 0, true);
+    const again = watchedSink(data, database, { mayRemake: true });
     again.durable(lsn);
     expect(await stateOf(again, 'running')).toMatchObject({ remakes: 0, cursor: lsn });
   });
@@ -162,20 +172,21 @@ describe('making all tables anew', { timeout: TIMEOUT_MS }, () => {
       if (when === 'after' || !statement.startsWith('SELECT max(last_lsn)')) return;
       throw Object.assign(new Error('Checksum doesn’t match'), { code: '40' });
     };
-    const sink = watchedSink(data, torn, 0, true);
+    const sink = watchedSink(data, torn, { mayRemake: true });
     sink.durable(lsn);
     const { reason, remakes } = await stateOf(sink, 'halted');
     expect(remakes).toBe(1);
     expect(reason).toMatch(/made anew already: look at the disk/);
     sink.resume();
-    await stateOf(sink, 'halted');
+    const halts = () => sink.logged.filter((line) => line.startsWith('error: analytics halted'));
+    await until('the second halt', () => halts().length === 2);
     expect(sink.logged.filter((line) => line.includes('makes all tables anew'))).toHaveLength(1);
     torn.fault = () => {};
     sink.resume();
     await stateOf(sink, 'running');
     expect(await sink.reached(lsn, TIMEOUT_MS)).toBe(true);
     await sink.close();
-    await expectTablesOf(database, data);
+    await auditTables(database, data);
   });
 
   it('is not done for a machine that lacks something', async () => {
@@ -186,7 +197,7 @@ describe('making all tables anew', { timeout: TIMEOUT_MS }, () => {
       if (when === 'after' || !statement.startsWith('SELECT max(last_lsn)') || failures-- <= 0) return;
       throw Object.assign(new Error('Memory limit exceeded'), { code: '241' });
     };
-    const sink = watchedSink(data, short, 0, true);
+    const sink = watchedSink(data, short, { mayRemake: true });
     sink.durable(lsn);
     await stateOf(sink, 'running');
     expect(sink.status()).toMatchObject({ remakes: 0, retries: 2, cursor: lsn });

@@ -1,15 +1,13 @@
-import { spawn } from 'node:child_process';
-import { once } from 'node:events';
 import { existsSync, readdirSync, rmSync, watch } from 'node:fs';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
+import { MIGRATIONS } from '../../src/analytics/schema.js';
 import { analyticsHealth, analyticsPid, isAlive } from '../support/analytics-process.js';
 import { type ClickHouseFront, startClickHouse } from '../support/clickhouse-http.js';
 import { randomFrom } from '../support/random.js';
 import { freePort, ServerProcess, until } from '../support/server.js';
-import type { TableAudit } from '../support/table-audit.js';
+import { auditOf } from '../support/sink-life.js';
 import {
   type AnalyticsKillReport,
   type AnalyticsMoment,
@@ -40,7 +38,6 @@ export interface AnalyticsKillOptions {
   readonly onRound?: (report: AnalyticsKillReport, moment: AnalyticsMoment) => void;
 }
 
-const AUDIT = fileURLToPath(new URL('../support/table-audit-process.js', import.meta.url));
 /** A ledger lives so many rounds, each way of being cut off once; the next one begins with an empty directory. */
 const ROUNDS_PER_LEDGER = EMBEDDED_MOMENTS.length;
 const TENANTS = ['shop', 'cafe'] as const;
@@ -59,8 +56,8 @@ const CLOSE_MS_MAX = 400;
 /** Longer than any hold but the long ones, which outlive the ledger. */
 const QUIET_MS = 4_000;
 const NAP_MS_MAX = 3_000;
-/** Files of metadata, one for each table and view. */
-const TABLES = 19;
+/** Files of metadata, one for each table and view: what migrations make, and their own table. */
+const TABLES = 1 + MIGRATIONS.flat().filter((statement) => statement.startsWith('CREATE ')).length;
 
 /** @throws Error that names the round and the seed when anything is missing, twice there or different */
 export async function analyticsKillCampaign(options: AnalyticsKillOptions): Promise<AnalyticsKillReport> {
@@ -388,7 +385,7 @@ class Campaign {
     if (code !== 0) throw new Error(`the stop ended with ${code}`);
     await this.gone(left);
     this.count();
-    const audit = await this.audit();
+    const audit = await auditOf(this.data, this.front?.urlOf('default', '', 'ledger'));
     report.ledgers++;
     report.records += audit.records;
     report.postings += audit.count;
@@ -408,17 +405,6 @@ class Campaign {
       () => 'the log does not come to rest',
     );
     return lsn;
-  }
-
-  private async audit(): Promise<TableAudit> {
-    const url = this.front === undefined ? [] : [this.front.urlOf('default', '', 'ledger').href];
-    const child = spawn(process.execPath, [AUDIT, this.data, ...url], { stdio: ['ignore', 'pipe', 'pipe'] });
-    let [out, err] = ['', ''];
-    child.stdout.on('data', (chunk) => (out += chunk));
-    child.stderr.on('data', (chunk) => (err += chunk));
-    const [code] = await once(child, 'close');
-    if (code !== 0) throw new Error(err);
-    return JSON.parse(out) as TableAudit;
   }
 
   private pause(ms: number): Promise<void> {

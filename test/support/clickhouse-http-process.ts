@@ -1,7 +1,6 @@
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { rmSync, writeFileSync } from 'node:fs';
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type ClickHouseClient, ClickHouseLogLevel, createClient } from '@clickhouse/client';
 import { createChdbConnection } from 'chdb/connection';
@@ -42,13 +41,12 @@ interface Running {
 }
 
 const directory = process.argv[2]!;
-const scratch = mkdtempSync(join(tmpdir(), 'kassa-front-'));
 const running = new Set<Running>();
 let faults: { fault: Fault; left: number }[] = [];
 /** Statements that are still on their way here, by what they wait for. */
 let late: { readonly match: string; readonly carryOut: () => Promise<unknown> }[] = [];
 let isAway = false;
-let inserts = 0;
+let inputs = 0;
 
 function connect(): ClickHouseClient {
   return createClient({
@@ -100,7 +98,7 @@ async function handle(request: IncomingMessage, response: ServerResponse): Promi
   const entry: Running = { id, isKilled: false, done: new Promise((resolve) => (settle = resolve)) };
   running.add(entry);
   try {
-    const fault = take(statement);
+    const fault = take(statement, url.searchParams.get('database'));
     const how = fault?.how;
     if (how === 'error') {
       response.writeHead(500).end('upstream connect error\n');
@@ -150,8 +148,10 @@ async function bodyOf(request: IncomingMessage): Promise<Buffer> {
 }
 
 /** The fault that this statement meets. */
-function take(statement: string): Fault | undefined {
-  const met = faults.find(({ fault }) => fault.match === undefined || statement.includes(fault.match));
+function take(statement: string, database: string | null): Fault | undefined {
+  const met = faults.find(
+    ({ fault }) => statement.includes(fault.match ?? '') && database === (fault.database ?? database),
+  );
   if (met === undefined) return undefined;
   if (--met.left === 0) faults = faults.filter((other) => other !== met);
   return met.fault;
@@ -168,6 +168,7 @@ async function carryOut(
   const kill = /^\s*KILL QUERY WHERE (.*?)(?: SYNC| ASYNC)?\s*$/s.exec(statement);
   if (kill !== null) return await killQueries(kill[1]!, search);
   const client = connect();
+  const path = join(directory, `input-${inputs++}.bin`);
   try {
     const database = search.get('database') ?? 'default';
     await client.command({ query: `USE \`${database.replaceAll('`', '\\`')}\`` });
@@ -177,7 +178,7 @@ async function carryOut(
     if (user.readonly !== 0) await client.command({ query: `SET readonly = ${user.readonly}` });
     if (entry.isKilled) throw new Refused(394, 'QUERY_WAS_CANCELLED', 'Query was cancelled');
     const result = await client.exec({
-      query: data === undefined ? statement : withData(statement, data),
+      query: data === undefined ? statement : withData(statement, data, path),
       clickhouse_settings: user.readonly === 0 ? { default_format: 'TabSeparated' } : {},
     } as never);
     const chunks: Buffer[] = [];
@@ -185,6 +186,7 @@ async function carryOut(
     return { bytes: Buffer.concat(chunks), summary: result.summary };
   } finally {
     await client.close();
+    rmSync(path, { force: true });
   }
 }
 
@@ -205,11 +207,10 @@ function userOf({ headers }: IncomingMessage): { readonly readonly: number } {
 }
 
 /** The engine takes binary data from a file only: `input('…')` becomes that file. Other data follows the statement, as it does over HTTP. */
-function withData(statement: string, data: Buffer): string {
+function withData(statement: string, data: Buffer, path: string): string {
   const format = /\sFORMAT\s+(\w+)\s*$/.exec(statement);
   const input = /\binput\(('(?:[^'\\]|\\.)*')\)/.exec(statement);
   if (format === null || input === null) return `${statement}\n${data.toString('utf8')}`;
-  const path = join(scratch, `${inserts++}.bin`);
   writeFileSync(path, data);
   return statement
     .slice(0, format.index)
@@ -237,17 +238,13 @@ async function killQueries(
 
 process.on('message', (message: ToFront) => {
   if (message.type === 'fault') faults.push({ fault: message.fault, left: message.fault.times ?? 1 });
-  if (message.type === 'heal') faults = [];
   if (message.type === 'away') {
     isAway = message.isAway;
     if (isAway) server.closeAllConnections();
   }
   process.send!({ type: 'done', id: message.id } satisfies FromFront);
 });
-process.on('disconnect', () => {
-  rmSync(scratch, { recursive: true, force: true });
-  process.exit(0);
-});
+process.on('disconnect', () => process.exit(0));
 
 server.keepAliveTimeout = 10_000;
 server.listen(Number(process.argv[3] ?? 0), '127.0.0.1', () => {

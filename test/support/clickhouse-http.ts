@@ -23,13 +23,14 @@ export interface Fault {
   readonly how: 'error' | 'refuse' | 'hang' | 'cut before' | 'cut after' | 'late';
   /** Only statements that contain it. */
   readonly match?: string;
+  /** Only requests for this database. */
+  readonly database?: string;
   /** So many of them; default 1. */
   readonly times?: number;
 }
 
 export type ToFront = { readonly id: number } & (
   | { readonly type: 'fault'; readonly fault: Fault }
-  | { readonly type: 'heal' }
   | { readonly type: 'away'; readonly isAway: boolean }
 );
 export interface Seen {
@@ -95,11 +96,6 @@ export class ClickHouseFront {
   /** Requests that match meet the fault, the next ones first. */
   fault(fault: Fault): Promise<void> {
     return this.tell({ type: 'fault', fault });
-  }
-
-  /** No more faults. */
-  heal(): Promise<void> {
-    return this.tell({ type: 'heal' });
   }
 
   /** Every connection is cut, and none is taken, until it is back. */

@@ -2,19 +2,16 @@ import { join } from 'node:path';
 import { openOrReplace } from '../../src/analytics/embedded-database.js';
 import { PACE, startSink } from '../../src/analytics/sink.js';
 import { FaultyDatabase } from './faulty-database.js';
+import type { LifeOptions } from './sink-life.js';
+import { auditTables } from './table-audit.js';
 
 /**
- * A sink in a process of its own, to be killed: `sink-process.js DATA LSN POSTINGS KILL_AT [remake]` delivers up to the LSN in batches of so many postings, one
- * after the other, and ends; or ends by SIGKILL at some moment of its n-th insert, or right behind it. Prints its last status as a line of JSON, and what
- * it has to say on stderr.
+ * A sink in a process of its own, to be killed: `sink-process.js DATA LSN OPTIONS` delivers up to the LSN in batches of so many postings, one after the
+ * other, and ends; or ends by SIGKILL at some moment of its n-th insert, or right behind it. Prints its last status as a line of JSON, and what it has to
+ * say on stderr.
  */
-const [data, lsn, postings, killAt, remake] = process.argv.slice(2) as [
-  string,
-  string,
-  string,
-  string,
-  string | undefined,
-];
+const [data, lsn, options] = process.argv.slice(2) as [string, string, string];
+const { postings, killAt, mayRemake, isAudited } = JSON.parse(options) as Required<LifeOptions>;
 const FIRST_INSERT_MS = 20;
 const LOOK_MS = 20;
 /** Sometimes the insert is over by then. */
@@ -33,15 +30,15 @@ database.fault = (when, statement) => {
     return;
   }
   begunMs = performance.now();
-  if (++inserts !== Number(killAt)) return;
+  if (++inserts !== killAt) return;
   setTimeout(() => process.kill(process.pid, 'SIGKILL'), Math.random() * takenMs * BEYOND);
 };
 const sink = startSink({
   data,
   database,
   ttlDays: 0,
-  mayRemake: remake === 'remake',
-  pace: { ...PACE, postings: Number(postings), busyMs: 0, quietMs: 0, backlog: 1 },
+  mayRemake,
+  pace: { ...PACE, postings, busyMs: 0, quietMs: 0, backlog: 1 },
   onStatus: () => {},
   log: (level, message) => process.stderr.write(`${level} ${message}\n`),
 });
@@ -53,4 +50,5 @@ for (;;) {
 }
 process.stdout.write(`${JSON.stringify(sink.status())}\n`);
 await sink.close();
+if (isAudited) await auditTables(database, data);
 await database.close();

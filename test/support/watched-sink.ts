@@ -1,12 +1,10 @@
 import { join } from 'node:path';
 import { expect, onTestFinished } from 'vitest';
-import { checkTables } from '../../src/analytics/checks.js';
 import type { Database } from '../../src/analytics/database.js';
 import { openEmbedded } from '../../src/analytics/embedded-database.js';
 import type { SinkStatus } from '../../src/analytics/messages.js';
 import { BUCKETS } from '../../src/analytics/schema.js';
-import { type Sink, startSink } from '../../src/analytics/sink.js';
-import { expectedRows } from './expected-rows.js';
+import { PACE, type Pace, type Sink, startSink } from '../../src/analytics/sink.js';
 import { until } from './ledger.js';
 import { viewAgainstPostings } from './table-audit.js';
 
@@ -25,8 +23,15 @@ export interface WatchedSink extends Sink {
   readonly logged: string[];
 }
 
+/** Without pauses, which are only waited for where the pace is what is tested. */
+export const AT_ONCE: Pace = { ...PACE, busyMs: 0, quietMs: 0 };
+
 /** A sink that is closed when the test is over. */
-export function watchedSink(data: string, database: Database, ttlDays = 0, mayRemake = false): WatchedSink {
+export function watchedSink(
+  data: string,
+  database: Database,
+  { ttlDays = 0, mayRemake = false, pace = AT_ONCE } = {},
+): WatchedSink {
   const statuses: SinkStatus[] = [];
   const logged: string[] = [];
   const sink = startSink({
@@ -34,20 +39,12 @@ export function watchedSink(data: string, database: Database, ttlDays = 0, mayRe
     database,
     ttlDays,
     mayRemake,
+    pace,
     onStatus: (status) => statuses.push(status),
     log: (level, message) => logged.push(`${level}: ${message}`),
   });
   onTestFinished(() => sink.close());
-  return {
-    durable: (lsn) => sink.durable(lsn),
-    resume: () => sink.resume(),
-    status: () => sink.status(),
-    cursor: () => sink.cursor(),
-    reached: (lsn, ms) => sink.reached(lsn, ms),
-    close: () => sink.close(),
-    statuses,
-    logged,
-  };
+  return Object.assign(sink, { statuses, logged });
 }
 
 /** Delivers up to an LSN with a sink of its own. */
@@ -65,16 +62,6 @@ export async function stateOf(sink: WatchedSink, state: SinkStatus['state']): Pr
     const status = sink.status();
     return status.state === state ? status : undefined;
   });
-}
-
-/** Fails unless the tables hold the log row for row, and each view what a count of the postings gives. */
-export async function expectTablesOf(database: Database, data: string): Promise<void> {
-  const expected = expectedRows(data);
-  expect(await database.rows('SELECT * FROM accounts ORDER BY lsn')).toEqual(expected.accounts);
-  expect(await database.rows('SELECT * FROM transactions ORDER BY lsn')).toEqual(expected.transactions);
-  expect(await database.rows('SELECT * FROM postings ORDER BY lsn, leg')).toEqual(expected.postings);
-  await expectViews(database);
-  expect(await checkTables(database)).toEqual([]);
 }
 
 /** Fails unless each view gives what its own question gives when asked of `postings` now. */
