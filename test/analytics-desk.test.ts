@@ -10,7 +10,7 @@ import { QuestionDesk } from '../src/analytics/question-desk.js';
 import { AnalyticsSupervisor } from '../src/analytics/supervisor.js';
 import { until } from './support/server.js';
 
-const SOON_MS = 5_000;
+const SOON_MS = 20_000;
 
 function question(id: number, path = 'analytics/overview'): Question {
   return { type: 'ask', id, tenant: 'shop', who: 'ann', method: 'GET', path, query: '' };

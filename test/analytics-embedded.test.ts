@@ -3,6 +3,8 @@ import type { ClickHouseClient } from '@clickhouse/client';
 import { expect, it } from 'vitest';
 import { EmbeddedDatabase } from '../src/analytics/embedded-database.js';
 
+const SOON_MS = 20_000;
+
 /** A connection whose statements end when the test says so. */
 class HeldClient {
   readonly begun: string[] = [];
@@ -27,12 +29,12 @@ it('a statement that nobody waits for any more does not begin', async () => {
   const gone = new AbortController();
   const waiting = database.rows('SELECT 5', {}, { signal: gone.signal });
   const last = database.rows('SELECT 6');
-  await expect.poll(() => client.begun.length).toBe(4);
+  await expect.poll(() => client.begun.length, { timeout: SOON_MS }).toBe(4);
   gone.abort(new Error('gone'));
   await expect(waiting).rejects.toThrow('gone');
   client.end();
   await Promise.all(running);
-  await expect.poll(() => client.begun.length).toBe(5);
+  await expect.poll(() => client.begun.length, { timeout: SOON_MS }).toBe(5);
   client.end();
   await last;
   expect(client.begun).toEqual(['1', '2', '3', '4', '6']);
