@@ -108,11 +108,6 @@ describe('a question that is wrong', () => {
     ['status?colour=red', '/colour'],
     ['status?tz=Mars/Olympus', '/tz'],
     // What a report would not apply.
-    ...['tag', 'code', 'terminal'].map((name) => [`accounts?${name}=x`, `/${name}`]),
-    ...['group', 'prefix', 'tag', 'code', 'terminal', 'type'].map((name) => [
-      `tills/till:1/z-report?${name}=asset`,
-      `/${name}`,
-    ]),
     ...['currency=EUR', 'type=asset', 'basis=effective', 'tz=UTC', 'as_of_lsn=1'].map((parameter) => [
       `accounts/till:1/reconcile?${parameter}`,
       `/${parameter.replace(/=.*/, '')}`,

@@ -254,9 +254,9 @@ describe('questions over HTTP', { timeout: TIMEOUT_MS }, () => {
     }
   });
 
-  test('a till’s days are numbered by all its trade, whatever currency the report is narrowed to', async () => {
+  test('a till’s days are numbered by all its trade, whatever the report is narrowed to', async () => {
     const numbers = await Promise.all(
-      ['', '?currency=USD', '?currency=JPY'].map(
+      ['', '?code=none', '?currency=JPY'].map(
         async (query) => (await admin.get(`/v1/analytics/tills/bar+1/z-report${query}`)).body['number'],
       ),
     );

@@ -1,12 +1,12 @@
 import { type Asked, big, iso, msOf, normal, optional, type Report, tableOf } from './asked.js';
 import { readCursor, writeCursor } from './cursor.js';
-import { both, type Filter, NO_FILTER, narrowed, where } from './filters.js';
-import { accountSource, inMinutes, rawRange } from './source.js';
+import { both, NO_FILTER, narrowed, where } from './filters.js';
+import { accountSource, inMinutes, rawRange, source } from './source.js';
 import { openSpan, untilAt } from './spans.js';
 
 const LIMIT_MAX = 1_000;
 
-/** Accounts as they stand, in order of their id. */
+/** Accounts as they stand, in order of their id; with a tag, code or terminal those that have such postings, and the balance of these. */
 export async function accounts(asked: Asked): Promise<Report> {
   const { parameters } = asked;
   const { span } = untilAt(asked);
@@ -22,26 +22,36 @@ export async function accounts(asked: Asked): Promise<Report> {
   );
   // By what the account is, not by what it was at a posting.
   const standing = narrowed(parameters, ['group', 'type', 'currency']);
+  const words = narrowed(parameters, ['tag', 'code', 'terminal']);
+  const isDetailed = words.conditions.length > 0;
+  const moved = isDetailed
+    ? [`account IN (SELECT account FROM ${source(asked, span, { filter: words })} WHERE count > 0)`]
+    : [];
   const latest = ['type', 'currency', '`group`', 'frozen', 'closed'].map(
     (column) =>
       `argMax(${column === 'frozen' || column === 'closed' ? column : `toString(${column})`}, accounts.lsn) AS ${column}`,
   );
   const rows = await asked.rows(
     `SELECT account, type, currency, \`group\`, frozen, closed FROM (SELECT account, ${latest.join(', ')} FROM accounts ` +
-      `${where(range, ...known)} GROUP BY account) ` +
+      `${where(range, ...known, ...moved)} GROUP BY account) ` +
       `${standing.conditions.length === 0 ? '' : `WHERE ${standing.conditions.join(' AND ')} `}ORDER BY account LIMIT ${limit + 1}`,
-    { ...range.params, ...standing.params },
+    { ...range.params, ...standing.params, ...words.params },
   );
   const page = rows.slice(0, limit);
-  const some: Filter = {
-    conditions: ['account IN {page:Array(String)}'],
-    params: { page: page.map(([account]) => account as string) },
-  };
+  const some = both(
+    {
+      conditions: ['account IN {page:Array(String)}'],
+      params: { page: page.map(([account]) => account as string) },
+    },
+    words,
+  );
+  const sides = accountSource(asked, [inMinutes(asked, span)], {
+    filter: some,
+    columns: ['account', 'debits', 'credits'],
+    detailed: isDetailed,
+  });
   const [sums, times] = await Promise.all([
-    asked.rows(
-      `SELECT account, sum(debits), sum(credits) FROM ${accountSource(asked, [inMinutes(asked, span)], { filter: some, columns: ['account', 'debits', 'credits'] })} GROUP BY account`,
-      some.params,
-    ),
+    asked.rows(`SELECT account, sum(debits), sum(credits) FROM ${sides} GROUP BY account`, some.params),
     asked.rows(
       `SELECT account, toUnixTimestamp64Milli(max(effective_at)) FROM postings ${where(some, 'amount > 0', ...rawRange(asked, span))} GROUP BY account`,
       some.params,

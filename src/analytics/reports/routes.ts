@@ -52,14 +52,9 @@ export const ROUTES: readonly Route[] = [
   get('analytics/accounts/{id}/balance', balanceAt, ...NARROWED, 'at'),
   get('analytics/accounts/{id}/summary', summary, ...NARROWED, 'from', 'to', 'group_by'),
   get('analytics/accounts/{id}/reconcile', reconcile, 'min_lsn'),
-  get('analytics/tills/{id}/z-report', zReport, ...COMMON, 'currency', 'date'),
+  get('analytics/tills/{id}/z-report', zReport, ...NARROWED, 'date'),
   get('analytics/tills', tills, ...NARROWED, 'from', 'to', 'group_by', 'format'),
-  get(
-    'analytics/accounts',
-    accounts,
-    ...COMMON,
-    ...['currency', 'group', 'prefix', 'type', 'at', 'limit', 'cursor', 'format'],
-  ),
+  get('analytics/accounts', accounts, ...NARROWED, 'at', 'limit', 'cursor', 'format'),
   get(
     'analytics/transactions',
     transactions,

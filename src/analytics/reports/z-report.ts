@@ -27,7 +27,7 @@ export async function zReport(asked: Asked): Promise<Report> {
   const from = given ?? zone.floor(asked.nowMs, 'day');
   const day = { from, to: zone.step(from, 'day', 1) };
   const till = equal('terminal', id, 'till');
-  const filter = both(till, anyCurrency(asked));
+  const filter = both(till, anyCurrency(asked), asked.filters.others);
   const account = await findAccount(asked);
   if (account === undefined && !(await hasTraded(asked))) {
     throw new ReportError('account_not_found', `no till ${JSON.stringify(id)}`);
@@ -50,7 +50,7 @@ export async function zReport(asked: Asked): Promise<Report> {
     holdsOpen(asked, day.to),
     account === undefined ? undefined : drawerOf(asked, account.type, day),
     tradeTimes(asked, day, filter),
-    // Days are numbered by trade in any currency.
+    // Days are numbered by all trade, whatever the report is narrowed to.
     numberOf(asked, day, till),
   ]);
   const currencies = new Set([
@@ -95,15 +95,20 @@ async function hasTraded(asked: Asked): Promise<boolean> {
   return (await asked.rows(`SELECT 1 FROM ${rows} LIMIT 1`, { till: asked.id })).length > 0;
 }
 
-/** What the till reserved up to the day's end that had not ended by then, by the currency of its first leg. */
+/** What the till reserved up to the day's end that had not ended by then, with a leg that the filter shows, by the currency of its first leg. */
 async function holdsOpen(asked: Asked, to: number): Promise<Map<string, { count: bigint; amount: bigint }>> {
   const till: Filter = equal('terminal', asked.id, 'till');
+  const { others } = asked.filters;
   const until = rawRange(asked, { to });
+  const legs =
+    others.conditions.length === 0
+      ? []
+      : [`(lsn, index) IN (SELECT lsn, index FROM postings ${where(others, ...until)})`];
   const rows = await asked.rows(
-    `SELECT toString(currency) AS m, count(), sum(amount) FROM transactions ${where(till, "kind = 'pending'", ...until)} ` +
+    `SELECT toString(currency) AS m, count(), sum(amount) FROM transactions ${where(till, "kind = 'pending'", ...until, ...legs)} ` +
       'AND lsn NOT IN (SELECT created_lsn FROM transactions ' +
       `${where(NO_FILTER, "kind IN ('post', 'void', 'expire')", ...until)}) GROUP BY m`,
-    till.params,
+    { ...till.params, ...others.params },
   );
   return new Map(
     rows.map(([currency, count, amount]) => [currency as string, { count: big(count), amount: big(amount) }]),
@@ -112,11 +117,17 @@ async function holdsOpen(asked: Asked, to: number): Promise<Map<string, { count:
 
 /** The account of the till's name over the day, whoever moved it. */
 async function drawerOf(asked: Asked, type: string, day: { from: number; to: number }) {
-  const filter = equal('account', asked.id);
+  const { others } = asked.filters;
+  const filter = both(equal('account', asked.id), others);
+  const rows = accountSource(asked, [{ to: day.from }, day], {
+    filter,
+    columns: ['debits', 'credits'],
+    detailed: others.conditions.length > 0,
+  });
   const start = timeLiteral(day.from);
   const [row] = await asked.rows(
     `SELECT sumIf(debits, time < ${start}), sumIf(credits, time < ${start}), sumIf(debits, time >= ${start}), ` +
-      `sumIf(credits, time >= ${start}) FROM ${accountSource(asked, [{ to: day.from }, day], { filter, columns: ['debits', 'credits'] })}`,
+      `sumIf(credits, time >= ${start}) FROM ${rows}`,
     filter.params,
   );
   const [earlierDebits, earlierCredits, debits, credits] = row!.map(big);
