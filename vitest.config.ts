@@ -81,7 +81,8 @@ export default defineConfig({
     hookTimeout: 30_000,
     pool: 'forks',
     setupFiles: ['dist/test/support/seed.js'],
-    maxWorkers: 2,
+    // One more than CI has processors: who waits, for a hung process to be killed or a clock, leaves its own to the others.
+    maxWorkers: 3,
     sequence: { sequencer: SlowFirst },
     projects: [
       // Quick enough to run before each commit.

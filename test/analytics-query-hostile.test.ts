@@ -33,8 +33,8 @@ async function state(): Promise<string> {
       .map((name) => database.rows(`SELECT '${name}', count(), sum(cityHash64(*)) FROM ${name}`)),
   );
   const others = await database.rows(
-    "SELECT 'databases', groupArray(name) FROM (SELECT name FROM system.databases ORDER BY name) " +
-      "UNION ALL SELECT 'functions', groupArray(name) FROM (SELECT name FROM system.functions WHERE origin != 'System')",
+    "SELECT what, name FROM (SELECT 'database' AS what, name FROM system.databases " +
+      "UNION ALL SELECT 'function', name FROM system.functions WHERE origin != 'System') ORDER BY what, name",
   );
   return JSON.stringify([tables, counts, others, readdirSync(book.directory).sort()]);
 }
