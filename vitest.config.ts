@@ -49,6 +49,7 @@ const long = [
     'analytics-server-database',
     'analytics-sink',
     'analytics-sink-server',
+    'analytics-statement',
     'analytics-torn',
     'backup',
     'batch-order',

@@ -231,10 +231,12 @@ async function runningSums(asked: Asked, found: readonly Line[], shown: Shown): 
 }
 
 interface Totals {
-  /** Debits minus credits of all before the span, of all within, and of all up to the cursor. */
+  /** Debits minus credits of all before the span, of all within, and of all before where the page's rows begin or, newest first, end. */
   readonly opening: bigint;
   readonly movement: bigint;
-  readonly passed: bigint;
+  readonly start: bigint;
+  /** The highest LSN in them, where it was asked for. */
+  readonly newestLsn: number;
   /** Of what is shown. */
   readonly debits: bigint;
   readonly credits: bigint;
@@ -252,11 +254,12 @@ async function balanceBefore(
 ): Promise<bigint> {
   if (found.length === 0) return 0n;
   const [oldest] = endsOf(found);
-  // Oldest first and with all postings, the page goes on where the cursor, or what came before the span, ended. From its other end no way leads
-  // back to its balance: more may have come in between two questions.
-  if (page.shown.isAll && page.order === 'asc') {
-    const { opening, passed } = await summing;
-    return page.cursor === undefined ? opening : passed;
+  if (page.shown.isAll) {
+    const { start, newestLsn } = await summing;
+    if (page.order === 'asc') return start;
+    // From the page's end back over its rows, if nothing has come in between the two questions that only one of them saw.
+    const isSame = newestLsn <= asked.lsn && found.every(({ lsn }) => lsn <= asked.lsn);
+    if (isSame) return start - found[0]!.run;
   }
   const filter = equal('account', asked.id);
   const columns = ['debits', 'credits', 'lsn', 'index', 'leg'] as const;
@@ -271,7 +274,7 @@ async function balanceBefore(
 
 /** Opening and closing balance of the span, what the filter shows of it, and where the page lies. */
 async function totalsOf(asked: Asked, page: Page): Promise<Totals> {
-  const { span, shown, cursor } = page;
+  const { span, shown } = page;
   const filter = equal('account', asked.id);
   const { words, amounts, all } = shown;
   const [sums, details, raw] = await Promise.all([
@@ -290,30 +293,39 @@ async function totalsOf(asked: Asked, page: Page): Promise<Totals> {
           { ...filter.params, ...all.params },
         ),
   ]);
-  const [opening, movement, passed, ...whole] = sums.slice(0, 6).map(big);
+  const [opening, movement, start, ...whole] = sums.slice(0, 6).map(big);
   const [debits, credits, count] = (raw ?? details)?.[0]?.map(big) ?? whole;
   return {
-    ...{ opening: opening!, movement: movement!, debits: debits!, credits: credits!, count: count! },
-    passed: cursor === undefined ? 0n : passed!,
-    reach: reachOf(sums[6] as readonly (readonly [string, string])[], page),
+    ...{
+      opening: opening!,
+      movement: movement!,
+      start: start!,
+      debits: debits!,
+      credits: credits!,
+      count: count!,
+    },
+    newestLsn: Number(sums[6]),
+    reach: reachOf(sums[7] as readonly (readonly [string, string])[], page),
   };
 }
 
 const HOUR_MS = 3_600_000;
 
 /**
- * One row: debits minus credits before the span, within, and up to the cursor; debits, credits and count within; the hours nearest to the
- * page's beginning with their counts.
+ * One row: debits minus credits before the span, within, and before the page (oldest first) or up to its end; debits, credits and count within;
+ * newest first the highest LSN; the hours nearest to the page's beginning with their counts.
  */
 async function sumsOf(asked: Asked, { span, shown, order, limit, cursor }: Page): Promise<Row> {
   const filter = equal('account', asked.id);
   let spans: readonly Span[] = span.from === undefined ? [span] : [{ to: span.from }, span];
   // The cursor's millisecond by itself is looked at posting by posting.
   if (cursor !== undefined) spans = cutAt(cutAt(spans, cursor[0]), cursor[0] + 1);
-  const place = cursor === undefined ? [] : (['lsn', 'index', 'leg'] as const);
+  const newest = order === 'desc' ? (['lsn'] as const) : [];
+  const place = cursor === undefined ? newest : (['lsn', 'index', 'leg'] as const);
   const columns = ['debits', 'credits', 'count', ...place] as const;
   const isWithin = span.from === undefined ? 'true' : `time >= ${comparable(span.from)}`;
-  const isPassed = cursor === undefined ? 'false' : isBefore(asked, cursor, '<=');
+  let isPassed = order === 'asc' ? `NOT (${isWithin})` : 'true';
+  if (cursor !== undefined) isPassed = isBefore(asked, cursor, order === 'asc' ? '<=' : '<');
   let hours = '[]';
   if (asked.basis === 'effective' && shown.isAll) {
     // Sums of whole hours: the first or last one of the page counts when all of it lies behind the cursor.
@@ -327,7 +339,7 @@ async function sumsOf(asked: Asked, { span, shown, order, limit, cursor }: Page)
   const rows = accountSource(asked, spans, { filter, columns });
   const [row] = await asked.rows(
     `SELECT sumIf(debits - credits, NOT (${isWithin})), sumIf(debits - credits, ${isWithin}), sumIf(debits - credits, ${isPassed}), ` +
-      `sumIf(debits, ${isWithin}), sumIf(credits, ${isWithin}), sumIf(count, ${isWithin}), ${hours} FROM ${rows}`,
+      `sumIf(debits, ${isWithin}), sumIf(credits, ${isWithin}), sumIf(count, ${isWithin}), ${order === 'asc' ? 0 : 'max(lsn)'}, ${hours} FROM ${rows}`,
     filter.params,
   );
   return row!;
