@@ -2,12 +2,12 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { AccountInput, TransactionInput } from '../engine/types.js';
 import { toCsv } from '../src/analytics/reports/csv.js';
 import { faultOf } from '../src/analytics/reports/faults.js';
-import { Reports } from '../src/analytics/reports/reports.js';
 import { REPORT_PATHS } from '../src/analytics/reports/routes.js';
 import { decodeJson } from '../src/gateway/json.js';
 import type { Session } from '../src/session.js';
 import { AnalyticsLedger } from './support/analytics-ledger.js';
 import { must, refusal, until } from './support/ledger.js';
+import { answerOf, bodyOf } from './support/one-report.js';
 
 /** What is asked, how it is refused, and what is not a sum: waiting, rates, limits, other tenants, what is unusual. */
 
@@ -203,24 +203,16 @@ describe('an answer', () => {
   it('names the commit time of its own LSN, whatever comes in meanwhile', async () => {
     const { database, sink } = analytics;
     let lsn = sink.cursor().lsn;
-    const reports = new Reports({
-      ...{ database, sqlDatabase: undefined, zone: 'UTC' },
-      sink: {
-        status: () => sink.status(),
-        cursor: () => ({ lsn: ++lsn, timeMs: lsn * 1000 }),
-        reached: async () => true,
-        resume: () => {},
-      },
-      durableLsn: () => lsn,
-      onTiming: () => {},
-      log: () => {},
-    });
-    const question = { type: 'ask', id: 1, tenant: TENANT, who: 'ann', method: 'GET', query: '' } as const;
+    const moving = {
+      status: () => sink.status(),
+      cursor: () => ({ lsn: ++lsn, timeMs: lsn * 1000 }),
+      reached: async () => true,
+      resume: () => {},
+    };
     for (const report of ['balances', 'status']) {
-      const path = `analytics/${report}`;
-      const answer = await reports.answer({ ...question, path }, new AbortController().signal);
-      if (!answer.ok) throw new Error(answer.refusal.detail);
-      const { as_of, as_of_lsn } = JSON.parse(answer.body) as { as_of: string; as_of_lsn: number };
+      const told = { database, sink: moving, tenant: TENANT };
+      const body = bodyOf(await answerOf(told, `analytics/${report}`, ''));
+      const { as_of, as_of_lsn } = JSON.parse(body) as { as_of: string; as_of_lsn: number };
       expect(Date.parse(as_of)).toBe(as_of_lsn * 1000);
     }
   });

@@ -9,7 +9,6 @@ import type { Database } from '../src/analytics/database.js';
 import { ROW_TABLES } from '../src/analytics/delivery.js';
 import { openEmbedded } from '../src/analytics/embedded-database.js';
 import type { EngineBalance } from '../src/analytics/messages.js';
-import { Reports } from '../src/analytics/reports/reports.js';
 import { RowEncoder } from '../src/analytics/rows.js';
 import { BUCKETS, SCHEMA_VERSION, sumsSelect } from '../src/analytics/schema.js';
 import { PACE } from '../src/analytics/sink.js';
@@ -17,7 +16,9 @@ import { openLogReader } from '../wal/log.js';
 import { Dice } from './support/dice.js';
 import { FaultyDatabase, refusedConnection } from './support/faulty-database.js';
 import { accounts, move, must, until, World } from './support/ledger.js';
-import { type MadeFields, MadeLog, RandomTrade } from './support/made-log.js';
+import { MadeLog, RandomTrade } from './support/made-log.js';
+import { MadeShop } from './support/made-shop.js';
+import { answerOf } from './support/one-report.js';
 import { auditTables } from './support/table-audit.js';
 import { temporaryDirectory } from './support/wal.js';
 import { AT_ONCE, deliver, embedded, expectViews, stateOf, watchedSink } from './support/watched-sink.js';
@@ -35,25 +36,6 @@ async function setup(seed: number, timeMs?: number): Promise<Setup> {
   const data = temporaryDirectory();
   const log = new MadeLog(data, timeMs);
   return { data, log, trade: new RandomTrade(log, seed), database: await embedded(data) };
-}
-
-/** Two EUR accounts, and sales between them. */
-class Shop {
-  private serial = 0;
-
-  constructor(private readonly log: MadeLog) {
-    for (const id of ['till', 'sales']) {
-      log.add(RecordKind.account, { tenant: 'shop', id, currency: 'EUR' }, [], id === 'till' ? 0 : 4);
-    }
-  }
-
-  sell(amount: bigint, more: Partial<MadeFields> = {}): number {
-    const fields = { tenant: 'shop', id: `sale-${++this.serial}`, ...more };
-    return this.log.add(RecordKind.posted, fields, [
-      { account: 'till', credit: false, amount },
-      { account: 'sales', credit: true, amount },
-    ]);
-  }
 }
 
 describe('what is delivered', () => {
@@ -266,7 +248,7 @@ describe('what is delivered', () => {
 
   it('is a lone sale within about a second', async () => {
     const { data, log, database } = await setup(5);
-    const shop = new Shop(log);
+    const shop = new MadeShop(log);
     log.flush();
     const watched = new FaultyDatabase(database);
     let begunMs = 0;
@@ -416,7 +398,7 @@ describe('records that ClickHouse refuses', () => {
     'for their content, in %s, are put aside, and left out only when told',
     async (table, rule) => {
       const { data, log, database } = await setup(11);
-      const shop = new Shop(log);
+      const shop = new MadeShop(log);
       for (let i = 1n; i < 40n; i++) shop.sell(i);
       const bad = shop.sell(666n, { id: 'bad' });
       for (let i = 1n; i < 40n; i++) shop.sell(i);
@@ -468,7 +450,7 @@ describe('records that ClickHouse refuses', () => {
 
   it('by a view halt it, until the view takes them', async () => {
     const { data, log, database } = await setup(12);
-    const shop = new Shop(log);
+    const shop = new MadeShop(log);
     const lsn = shop.sell(666n);
     log.flush();
     await deliver(data, database, 2);
@@ -644,7 +626,7 @@ describe('tables that are not what they should be', () => {
     const data = temporaryDirectory();
     const log = new MadeLog(data, Date.now() - 40 * 86_400_000);
     const database = await embedded(data);
-    const shop = new Shop(log);
+    const shop = new MadeShop(log);
     shop.sell(100n);
     log.flush();
     log.timeMs = Date.now();
@@ -672,7 +654,7 @@ describe('tables that are not what they should be', () => {
     const data = temporaryDirectory();
     const log = new MadeLog(data, Date.now() - 40 * 86_400_000);
     const database = await embedded(data);
-    const shop = new Shop(log);
+    const shop = new MadeShop(log);
     shop.sell(1200n, { effectiveAt: Date.parse('2020-01-01T10:05:00Z') });
     shop.sell(30n, { effectiveAt: Date.parse('2020-01-01T10:14:00Z') });
     shop.sell(4n, { effectiveAt: Date.parse('2020-01-01T10:14:30Z') });
@@ -744,25 +726,7 @@ async function report(
   sink.durable(log.lsn);
   await stateOf(sink, 'running');
   expect(await sink.reached(log.lsn, 30_000)).toBe(true);
-  const reports = new Reports({
-    ...{ database, sqlDatabase: undefined, zone: 'UTC', sink },
-    durableLsn: () => log.lsn,
-    onTiming: () => undefined,
-    log: () => undefined,
-  });
-  const question = {
-    type: 'ask',
-    id: 1,
-    tenant: 'shop',
-    who: 'ann',
-    method: 'GET',
-    path,
-    query,
-  } as const;
-  const answer = await reports.answer(
-    { ...question, ...(engine !== undefined && { engine }) },
-    new AbortController().signal,
-  );
+  const answer = await answerOf({ database, sink, tenant: 'shop' }, path, query, engine);
   await sink.close();
   return answer.ok ? (JSON.parse(answer.body) as object) : answer.refusal;
 }

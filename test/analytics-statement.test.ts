@@ -1,8 +1,8 @@
 import { describe, expect, it } from 'vitest';
-import { RecordKind } from '../engine/record.js';
 import type { Database } from '../src/analytics/database.js';
-import { Reports } from '../src/analytics/reports/reports.js';
 import { MadeLog } from './support/made-log.js';
+import { MadeShop } from './support/made-shop.js';
+import { answerOf, bodyOf } from './support/one-report.js';
 import { temporaryDirectory } from './support/wal.js';
 import { embedded, watchedSink } from './support/watched-sink.js';
 
@@ -11,7 +11,6 @@ import { embedded, watchedSink } from './support/watched-sink.js';
 const WAIT_MS = 30_000;
 
 interface Page {
-  readonly closing: number;
   readonly rows: readonly { readonly amount: number; readonly balance: number }[];
 }
 
@@ -21,16 +20,9 @@ describe('a statement, newest first', () => {
     async (late) => {
       const data = temporaryDirectory();
       const log = new MadeLog(data);
-      for (const id of ['till', 'sales'])
-        log.add(RecordKind.account, { tenant: 'shop', id, currency: 'EUR' });
-      const sell = (amount: bigint) => {
-        log.add(RecordKind.posted, { tenant: 'shop', id: `sale-${amount}` }, [
-          { account: 'till', credit: false, amount },
-          { account: 'sales', credit: true, amount },
-        ]);
-        log.flush();
-      };
-      for (const amount of [1n, 10n, 100n]) sell(amount);
+      const shop = new MadeShop(log);
+      for (const amount of [1n, 10n, 100n]) shop.sell(amount);
+      log.flush();
       const database = await embedded(data);
       const sink = watchedSink(data, database);
       const deliver = async () => {
@@ -47,29 +39,23 @@ describe('a statement, newest first', () => {
         rows: async (...[sql, ...rest]: Parameters<Database['rows']>) => {
           const isRows = sql.includes('OVER (ORDER BY effective_at');
           const isSums = sql.includes('groupArraySorted');
-          if ((isRows && late === 'its rows') || (isSums && late !== 'its rows')) await isIn;
+          const [isFirst, isSecond] = late === 'its rows' ? [isSums, isRows] : [isRows, isSums];
+          if (isSecond) await isIn;
           const answer = await database.rows(sql, ...rest);
-          if ((isSums && late === 'its rows') || (isRows && late !== 'its rows')) {
-            sell(1000n);
+          if (isFirst) {
+            shop.sell(1000n);
+            log.flush();
             await deliver();
             goOn();
           }
           return answer;
         },
       });
-      const reports = new Reports({
-        ...{ database: held, sqlDatabase: undefined, zone: 'UTC', sink },
-        durableLsn: () => log.lsn,
-        onTiming: () => undefined,
-        log: () => undefined,
-      });
-      const path = 'analytics/accounts/till/statement';
-      const asked = { type: 'ask', id: 1, tenant: 'shop', who: 'ann', method: 'GET' } as const;
+      const told = { database: held, sink, tenant: 'shop' };
       // With an end, so that the first page is looked for in the hour before it.
       const query = 'order=desc&limit=2&to=2026-05-30T13:00:00Z';
-      const answer = await reports.answer({ ...asked, path, query }, new AbortController().signal);
-      if (!answer.ok) throw new Error(answer.refusal.detail);
-      const { rows } = JSON.parse(answer.body) as Page;
+      const answer = await answerOf(told, 'analytics/accounts/till/statement', query);
+      const { rows } = JSON.parse(bodyOf(answer)) as Page;
       const right = new Map([
         [1000, 1111],
         [100, 111],

@@ -21,8 +21,6 @@ const HEALTHY_MS = 60_000;
 /** Messages that wait for the process: about as many as it takes questions. One that is stuck reads none, and those who leave make room for others. */
 const BACKLOG_MAX = 64;
 
-const NO_STATUS: SinkStatus = { ...stateWithout('starting'), type: 'status', state: 'starting', lagLsns: 0 };
-
 /** Before the process was told any LSN. */
 const UNTOLD = -1;
 
@@ -41,7 +39,7 @@ export interface SupervisorOptions {
  */
 export class AnalyticsSupervisor implements MainDesk {
   private child: AnalyticsChild | undefined;
-  private status: SinkStatus | undefined;
+  private status: Omit<AnalyticsState, 'restarts' | 'questions'> | undefined;
   private statusAtMs = 0;
   /** Why there is no process just now. */
   private whyDown: string | undefined;
@@ -71,7 +69,7 @@ export class AnalyticsSupervisor implements MainDesk {
 
   state(): AnalyticsState {
     const { status, restarts } = this;
-    const { type: _, lagLsns: __, ...rest } = status ?? NO_STATUS;
+    const rest = status ?? stateWithout('starting');
     const isBehind = this.durableLsn() > rest.cursor;
     // While nobody tells it, what has not been delivered grows older.
     const untoldS = status === undefined ? 0 : (performance.now() - this.statusAtMs) / 1000;
@@ -169,7 +167,7 @@ export class AnalyticsSupervisor implements MainDesk {
     }
   }
 
-  private heardStatus(status: SinkStatus): void {
+  private heardStatus({ type: _, lagLsns: __, ...status }: SinkStatus): void {
     this.status = status;
     this.statusAtMs = performance.now();
     this.tellState();

@@ -162,10 +162,15 @@ class Campaign {
   }
 
   private async insert(): Promise<void> {
+    await this.intoAnInsert();
+    await this.killSink();
+  }
+
+  /** Somewhere within one, or just behind it. */
+  private async intoAnInsert(): Promise<void> {
     await this.running();
     await this.insertBegins();
     await this.pause(this.random(INSERT_MS_MAX));
-    await this.killSink();
   }
 
   private async starts(): Promise<void> {
@@ -178,12 +183,7 @@ class Campaign {
   }
 
   private async ledger(isBoth: boolean): Promise<void> {
-    const isInInsert = this.random(2) === 0;
-    if (isInInsert) {
-      await this.running();
-      await this.insertBegins();
-      await this.pause(this.random(INSERT_MS_MAX));
-    }
+    if (this.random(2) === 0) await this.intoAnInsert();
     const left = analyticsPid(this.server);
     if (isBoth && left !== undefined) this.signalSink(left, 'SIGKILL');
     await this.killServer();

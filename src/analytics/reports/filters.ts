@@ -32,15 +32,16 @@ export function both(...filters: readonly Filter[]): Filter {
   };
 }
 
+/** Of every question, before anything else is made of them. @throws {ReportError} */
 export function readFilters(parameters: Parameters): Filters {
   const currency = parameters.text('currency');
+  parameters.choice('type', ACCOUNT_TYPES);
   const others = FILTER_NAMES.filter((name) => name !== 'currency');
   return { others: narrowed(parameters, others), ...(currency !== undefined && { currency }) };
 }
 
 /** What the parameters of these names leave, those that are given. */
 export function narrowed(parameters: Parameters, names: readonly string[]): Filter {
-  parameters.choice('type', ACCOUNT_TYPES);
   return both(
     ...names.map((name) => {
       const value = parameters.text(name);
@@ -71,6 +72,12 @@ function startsWith(prefix: string): Filter {
 /** `WHERE` of the tenant's rows that pass. */
 export function where(filter: Filter, ...more: readonly string[]): string {
   return `WHERE ${['tenant = {tenant:String}', ...more, ...filter.conditions].join(' AND ')}`;
+}
+
+/** That a transaction has a leg which passes, for rows of `transactions`; nothing where every leg would. */
+export function withLeg(legs: Filter, ...more: readonly string[]): string[] {
+  if (legs.conditions.length === 0) return [];
+  return [`(lsn, index) IN (SELECT lsn, index FROM postings ${where(legs, ...more)})`];
 }
 
 /** Parts that a key takes a report apart into, at most: the largest. */

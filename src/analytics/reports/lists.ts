@@ -1,6 +1,6 @@
 import { type Asked, big, iso, msOf, normal, optional, type Report, tableOf } from './asked.js';
 import { readCursor, writeCursor } from './cursor.js';
-import { both, NO_FILTER, narrowed, where } from './filters.js';
+import { both, NO_FILTER, narrowed, where, withLeg } from './filters.js';
 import { accountSource, inMinutes, rawRange, source } from './source.js';
 import { openSpan, untilAt } from './spans.js';
 
@@ -101,9 +101,7 @@ export async function transactions(asked: Asked): Promise<Report> {
     MADE,
     ...within,
     ...behind,
-    ...(legs.conditions.length === 0
-      ? []
-      : [`(lsn, index) IN (SELECT lsn, index FROM postings ${where(legs, ...within, ...behind)})`]),
+    ...withLeg(legs, ...within, ...behind),
     ...(status === undefined ? [] : statusCondition(status, known)),
   ];
   const rows = await asked.rows(

@@ -253,7 +253,6 @@ async function balanceBefore(
   summing: Promise<Totals>,
 ): Promise<bigint> {
   if (found.length === 0) return 0n;
-  const [oldest] = endsOf(found);
   if (page.shown.isAll) {
     const { start, newestLsn } = await summing;
     if (page.order === 'asc') return start;
@@ -261,6 +260,7 @@ async function balanceBefore(
     const isSame = newestLsn <= asked.lsn && found.every(({ lsn }) => lsn <= asked.lsn);
     if (isSame) return start - found[0]!.run;
   }
+  const [oldest] = endsOf(found);
   const filter = equal('account', asked.id);
   const columns = ['debits', 'credits', 'lsn', 'index', 'leg'] as const;
   // All before the next millisecond; of the row's own, posting by posting, what comes before it.

@@ -3,7 +3,7 @@ import { findAccount } from './account.js';
 import { type Asked, big, iso, msOf, normal, optional, type Report } from './asked.js';
 import { anyCurrency } from './currencies.js';
 import { FIGURES_SQL, figuresOf } from './figures.js';
-import { both, equal, type Filter, NO_FILTER, where } from './filters.js';
+import { both, equal, type Filter, NO_FILTER, where, withLeg } from './filters.js';
 import { invalid } from './parameters.js';
 import {
   accountSource,
@@ -100,12 +100,8 @@ async function holdsOpen(asked: Asked, to: number): Promise<Map<string, { count:
   const till: Filter = equal('terminal', asked.id, 'till');
   const { others } = asked.filters;
   const until = rawRange(asked, { to });
-  const legs =
-    others.conditions.length === 0
-      ? []
-      : [`(lsn, index) IN (SELECT lsn, index FROM postings ${where(others, ...until)})`];
   const rows = await asked.rows(
-    `SELECT toString(currency) AS m, count(), sum(amount) FROM transactions ${where(till, "kind = 'pending'", ...until, ...legs)} ` +
+    `SELECT toString(currency) AS m, count(), sum(amount) FROM transactions ${where(till, "kind = 'pending'", ...until, ...withLeg(others, ...until))} ` +
       'AND lsn NOT IN (SELECT created_lsn FROM transactions ' +
       `${where(NO_FILTER, "kind IN ('post', 'void', 'expire')", ...until)}) GROUP BY m`,
     { ...till.params, ...others.params },
